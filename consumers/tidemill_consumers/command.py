@@ -1,0 +1,75 @@
+"""`tidemill worker MODULE:APP`."""
+
+from __future__ import annotations
+
+import click
+
+from tidemill.commands.root import log_options, url_option
+from tidemill_consumers import settings
+from tidemill_consumers.settings import WorkerSettings
+
+
+@click.command()
+@click.argument("app", metavar="MODULE:APP")
+@click.option("--queues", default="", help="Comma-separated; default: all queues of the application's tasks.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    default=settings.CONCURRENCY,
+    show_default=True,
+    help="Jobs at a time in each process.",
+)
+@click.option("--with-scheduler", is_flag=True, help="Run a scheduler beside the workers.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0, 86_400),
+    default=settings.GRACE_SECONDS,
+    show_default=True,
+    help="Seconds that running jobs get after SIGTERM; then they are handed back.",
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(0.5, 3_600),
+    default=settings.LEASE_MS / 1000,
+    show_default=True,
+    help="Seconds of silence after which the worker is taken for dead.",
+)
+@click.option("--child-processes", type=click.IntRange(0, 256), default=0, help="Children for executor='process'.")
+@click.option("--child-max-jobs", type=click.IntRange(1), default=settings.CHILD_MAX_JOBS, show_default=True)
+@click.option("--child-max-megabytes", type=click.IntRange(16), default=settings.CHILD_MAX_MEGABYTES, show_default=True)
+@url_option
+@log_options
+def worker(
+    app: str,
+    queues: str,
+    processes: int,
+    concurrency: int,
+    with_scheduler: bool,
+    grace: float,
+    lease: float,
+    child_processes: int,
+    child_max_jobs: int,
+    child_max_megabytes: int,
+) -> None:
+    """Run the jobs of an application.
+
+    SIGTERM or Ctrl-C: stop taking, finish what runs within --grace seconds, hand back the rest, exit 0. A second signal
+    ends at once, and what ran is recovered by a scheduler when the lease is over.
+    """
+    from tidemill_consumers.service import run_fleet, run_one
+
+    chosen = WorkerSettings(
+        queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
+        concurrency=concurrency,
+        lease_ms=int(lease * 1000),
+        grace_seconds=grace,
+        child_processes=child_processes,
+        child_max_jobs=child_max_jobs,
+        child_max_megabytes=child_max_megabytes,
+        app_path=app,
+    )
+    if processes == 1 and not with_scheduler:
+        run_one(chosen)
+    else:
+        run_fleet(chosen, processes, with_scheduler=with_scheduler)

@@ -1,0 +1,90 @@
+"""The `async` executor: one event loop in a thread of its own.
+
+Its own thread, because a job that blocks the loop must stop neither the reading nor the settling of other jobs, nor the
+lease. A timeout or a cancellation cancels the job's asyncio task: it ends at its next `await`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+
+from tidemill_consumers import pipeline
+from tidemill_consumers.executors import Host
+from tidemill_consumers.outcomes import Outcome
+from tidemill_consumers.run import Interrupt, Run
+
+
+class LoopExecutor:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._waiting: deque[Run] = deque()
+        self._free = host.settings.concurrency
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="tidemill-loop", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def submit(self, run: Run) -> None:
+        self._waiting.append(run)
+        self._loop.call_soon_threadsafe(self._fill)
+
+    def _fill(self) -> None:
+        while self._free > 0 and self._waiting:
+            try:
+                run = self._waiting.popleft()
+            except IndexError:  # withdrawn meanwhile
+                return
+            self._free -= 1
+            task = self._loop.create_task(self._run(run), name=run.taken.id)
+            run.place = task
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._free += 1
+        self._fill()
+
+    async def _run(self, run: Run) -> None:
+        context = run.start(self._host.report)
+        self._host.started(run)
+        try:
+            if run.interrupt is not None:  # stopped before its first step
+                raise asyncio.CancelledError
+            outcome: Outcome = await pipeline.call_async(run, context, self._host.codec)
+            if run.interrupt is not None:  # it caught the cancellation and went on
+                outcome = pipeline.classify(run, asyncio.CancelledError())
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
+            outcome = pipeline.classify(run, error)
+        self._host.finished(run, outcome)
+
+    def withdraw(self) -> list[Run]:
+        withdrawn: list[Run] = []
+        while self._waiting:
+            try:
+                withdrawn.append(self._waiting.popleft())
+            except IndexError:
+                break
+        return withdrawn
+
+    def interrupt(self, run: Run, why: Interrupt) -> None:
+        def cancel() -> None:
+            if isinstance(run.place, asyncio.Task):
+                run.place.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel_all)
+            self._loop.call_soon_threadsafe(lambda: self._loop.call_soon(self._loop.stop))
+            self._thread.join(2)
+
+    def _cancel_all(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()

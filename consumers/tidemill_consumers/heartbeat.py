@@ -1,0 +1,107 @@
+"""Keeps the worker's lease, and listens for what concerns its running jobs.
+
+Two threads with a connection each. One renews the lease, four times a lease, and is told which jobs are to be cancelled
+and which queues are paused. The other listens for messages that make the first one look at once. Neither shares a thread
+with a job, so a job that blocks its loop or waits in C does not cost the lease.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from typing import Protocol
+
+from tidemill import telemetry
+from tidemill.connection import Line, Link
+from tidemill.target import Target
+from tidemill.errors import TidemillError
+from tidemill.telemetry import Event
+from tidemill.wire.scripts import Renewal, Scripts
+from tidemill_consumers import settings
+
+
+class Tenant(Protocol):
+    """What the heartbeat has to know of its worker."""
+
+    @property
+    def incarnation(self) -> str: ...
+    @property
+    def queues(self) -> tuple[str, ...]: ...
+    def running_ids(self) -> Collection[str]: ...
+    def renewed(self, renewal: Renewal) -> None: ...
+    def lease_lost(self) -> None: ...
+
+
+class Heartbeat:
+    def __init__(self, target: Target, scripts: Scripts, lease_ms: int, tenant: Tenant) -> None:
+        self._target = target
+        self._scripts = scripts
+        self._lease_ms = lease_ms
+        self._tenant = tenant
+        self._interval_seconds = lease_ms / 1000 / settings.RENEWALS_PER_LEASE
+        # A renewal that is not answered within an interval is tried again by the next one.
+        self._link = Link(target, deadline_seconds=self._interval_seconds)
+        self._wanted = threading.Event()
+        self._closed = False
+        self._line: Line | None = None
+        self._threads = [
+            threading.Thread(target=self._renew_regularly, name="tidemill-lease", daemon=True),
+            threading.Thread(target=self._listen, name="tidemill-control", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wanted.set()
+        if self._line is not None:
+            self._line.close()
+        for thread in self._threads:
+            thread.join(2)
+        self._link.close()
+
+    def _renew_regularly(self) -> None:
+        last_renewed = time.monotonic()
+        while not self._closed:
+            try:
+                self._renew()
+                last_renewed = time.monotonic()
+            except TidemillError as error:
+                late_seconds = time.monotonic() - last_renewed
+                telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
+                if late_seconds * 1000 > self._lease_ms:
+                    telemetry.event(Event.LEASE_LOST, worker=self._tenant.incarnation, late_s=round(late_seconds, 1))
+            self._wanted.wait(self._interval_seconds)
+            self._wanted.clear()
+
+    def _renew(self) -> None:
+        tenant = self._tenant
+        running = list(tenant.running_ids())
+        renewal = self._link.run(self._scripts.renew(tenant.incarnation, self._lease_ms, tenant.queues, running))
+        if renewal is None:
+            tenant.lease_lost()
+        else:
+            tenant.renewed(renewal)
+
+    def _listen(self) -> None:
+        """A message only makes the lease thread look: what was missed while disconnected is found by it as well."""
+        while not self._closed:
+            try:
+                self._line = line = Line(self._target)
+                line.subscribe([self._scripts.keys.control])
+                self._wanted.set()
+                while not self._closed:
+                    if any(self._concerns(message) for _, message in line.messages(settings.BLOCK_MS / 1000)):
+                        self._wanted.set()
+            except (TidemillError, OSError):
+                pass
+            except Exception as error:  # noqa: BLE001 - without this thread a cancellation is only late
+                telemetry.event(Event.WORKER_FAILED, role="control", error=f"{type(error).__name__}: {error}")
+            if not self._closed:
+                time.sleep(min(1.0, self._interval_seconds))
+
+    def _concerns(self, message: str) -> bool:
+        return message == "queues" or self._tenant.incarnation in message

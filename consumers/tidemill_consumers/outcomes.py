@@ -1,0 +1,54 @@
+"""What can come of a run: one small class for each arrow that leaves RUNNING."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.errors import RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """`result` is encoded; b"" for None."""
+
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    error: RemoteError
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    error: RemoteError
+    reason: str = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """This worker can't run the job; no attempt is spent."""
+
+    reason: str
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """It was stopped on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Handed back: the worker stops. No attempt is spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Not an outcome: the run goes on, and says how far it is."""
+
+    progress: bytes
+
+
+Outcome = Succeeded | Retried | Dead | Parked | Cancelled | Released

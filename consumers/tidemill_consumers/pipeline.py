@@ -1,0 +1,143 @@
+"""Running a job, step by step: resolve, decode, call, encode, classify. Executors decide where; the steps are the same.
+
+`resolve` needs no user code. `call_sync` and `call_async` run in the thread, coroutine or process of the job.
+`classify` turns what was raised into an outcome.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from tidemill import telemetry
+from tidemill.context import CURRENT, CurrentJob
+from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
+from tidemill.names import type_name
+from tidemill.retry import Retry
+from tidemill.task import Definition
+from tidemill.wire import envelope
+from tidemill.wire.envelope import Codec
+from tidemill.wire.scripts import Taken
+from tidemill_consumers import settings
+from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
+from tidemill_consumers.run import Interrupt, Run
+
+
+def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
+    """Finds the task and the options of a job; an outcome at once if it can't be run here."""
+    definition = tasks.get(taken.task)
+    if definition is None:
+        if not taken.task:
+            return corrupt("it names no task")
+        # Each offer that was declined raised `uncounted`: the delay doubles, and a fleet in mid-deploy settles soon.
+        delay_ms = min(settings.PARK_CAP_MS, settings.PARK_BASE_MS * 2 ** min(taken.uncounted, 16))
+        return Parked(f"no worker of this queue knows task {taken.task!r}", delay_ms)
+    retry, timeout_ms = definition.retry, definition.timeout_ms
+    if taken.options:
+        try:
+            carried = cast(dict[str, Any], envelope.unpack(taken.options))
+            retry = Retry.from_wire(carried["retry"], retry) if "retry" in carried else retry
+            timeout_ms = int(carried.get("timeout_ms", 0)) or timeout_ms
+        except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
+            return corrupt(f"its options can't be read: {error}")
+    return Run(taken, definition, retry, timeout_ms)
+
+
+def corrupt(what: str) -> Dead:
+    return Dead(RemoteError("CorruptRecord", f"the record is not one that Tidemill wrote: {what}"), "corrupt")
+
+
+def decode(codec: Codec, body: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of the call. Raises CorruptRecord."""
+    return codec.decode_call(body)
+
+
+def call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded:
+    """Calls a plain function in this thread. What it raises is the caller's to classify."""
+    arguments, keywords = decode(codec, run.taken.body)
+    with processing(run) as span:
+        token = CURRENT.set(context)
+        try:
+            result = _encode(codec, run.definition.function(*arguments, **keywords))
+            span.outcome("succeeded")
+            return result
+        finally:
+            CURRENT.reset(token)
+
+
+async def call_async(run: Run, context: CurrentJob, codec: Codec) -> Succeeded:
+    """Awaits a coroutine function in this task."""
+    arguments, keywords = decode(codec, run.taken.body)
+    function = cast(Callable[..., Awaitable[object]], run.definition.function)
+    with processing(run) as span:
+        token = CURRENT.set(context)
+        try:
+            result = _encode(codec, await function(*arguments, **keywords))
+            span.outcome("succeeded")
+            return result
+        finally:
+            CURRENT.reset(token)
+
+
+def processing(run: Run) -> telemetry.Processing:
+    taken = run.taken
+    return telemetry.process(
+        taken.queue,
+        taken.task,
+        job_id=taken.id,
+        attempt=taken.tries,
+        traceparent=taken.trace,
+        worker_id=taken.incarnation,
+    )
+
+
+def _encode(codec: Codec, value: object) -> Succeeded:
+    return Succeeded(b"" if value is None else codec.encode_result(value))
+
+
+def classify(run: Run, error: BaseException) -> Outcome:
+    """What comes of a run that raised. An interrupt counts for more than the exception that it caused."""
+    if run.interrupt is Interrupt.CANCEL:
+        return Cancelled()
+    if run.interrupt is Interrupt.RELEASE:
+        return Released()
+    if run.interrupt is Interrupt.TIMEOUT:
+        return timed_out(run)
+    if isinstance(error, CorruptRecord):
+        return corrupt(str(error))
+    return failed(run, describe(error), retryable=run.retry.applies(error, run.taken.tries))
+
+
+def timed_out(run: Run) -> Outcome:
+    seconds = (run.timeout_ms or 0) / 1000
+    error = RemoteError("TimeoutError", f"the attempt ran longer than its timeout of {seconds:g} s")
+    return failed(run, error, retryable=run.retry.applies(TimeoutError(), run.taken.tries))
+
+
+def failed(run: Run, error: RemoteError, *, retryable: bool) -> Outcome:
+    return Retried(error, run.retry.delay_ms(run.taken.tries)) if retryable else Dead(error)
+
+
+def describe(error: BaseException) -> RemoteError:
+    """What is recorded of an exception: text, bounded, without the frames of the worker itself."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("tidemill_consumers"):
+        frames = frames.tb_next
+    trace = "".join(traceback.format_exception(type(error), error, frames))
+    return RemoteError(type_name(type(error)), _text(error), _cut(trace, settings.MAX_TRACEBACK_CHARS))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return _cut(str(error), settings.MAX_ERROR_CHARS)
+    except Exception as broken:  # noqa: BLE001 - user classes may raise in __str__
+        return f"(its text can't be had: {type(broken).__name__})"
+
+
+def _cut(text: str, most: int) -> str:
+    text = text.encode(errors="backslashreplace").decode()
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n… {len(text) - most} characters left out …\n{text[-half:]}"

@@ -1,0 +1,86 @@
+"""A run: one attempt at one job in this process, from take to settlement."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from tidemill.context import CurrentJob, Fence
+from tidemill.retry import Retry
+from tidemill.task import Definition
+from tidemill.wire.scripts import Taken
+
+
+class Interrupt(Enum):
+    """Why a running job is stopped from outside."""
+
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+    RELEASE = "release"
+
+
+class Run:
+    """`definition`, `retry` and `timeout_ms` are what the pipeline found; an executor runs it."""
+
+    __slots__ = (
+        "_lock",
+        "_settled",
+        "context",
+        "definition",
+        "interrupt",
+        "place",
+        "retry",
+        "started_at",
+        "taken",
+        "timeout_ms",
+    )
+
+    def __init__(self, taken: Taken, definition: Definition, retry: Retry, timeout_ms: int | None) -> None:
+        self.taken = taken
+        self.definition = definition
+        self.retry = retry
+        self.timeout_ms = timeout_ms
+        self.context: CurrentJob | None = None
+        self.interrupt: Interrupt | None = None
+        self.started_at = 0.0  # monotonic seconds; 0: not started
+        self.place: object = None  # the executor's: where it runs
+        self._lock = threading.Lock()
+        self._settled = False
+
+    def start(self, report: Callable[[Run, float, str], None]) -> CurrentJob:
+        """The run begins now: makes what `current_job()` returns."""
+        self.started_at = time.monotonic()
+        deadline = None
+        if self.timeout_ms is not None:
+            deadline = datetime.now(UTC) + timedelta(milliseconds=self.timeout_ms)
+        self.context = CurrentJob(
+            id=self.taken.id,
+            task=self.taken.task,
+            queue=self.taken.queue,
+            attempt=self.taken.tries,
+            fence=Fence(self.taken.incarnation, self.taken.attempt),
+            deadline=deadline,
+            report=lambda fraction, text: report(self, fraction, text),
+        )
+        if self.interrupt is not None:
+            self.context.request_stop()
+        return self.context
+
+    def stop(self, interrupt: Interrupt) -> bool:
+        """Notes that it is to stop. True: this call was the first to say so."""
+        with self._lock:
+            if self.interrupt is not None or self._settled:
+                return False
+            self.interrupt = interrupt
+        if self.context is not None:
+            self.context.request_stop()
+        return True
+
+    def finish(self) -> bool:
+        """True for the one caller whose outcome counts."""
+        with self._lock:
+            first, self._settled = not self._settled, True
+            return first

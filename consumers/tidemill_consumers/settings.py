@@ -1,0 +1,68 @@
+"""What can be tuned in a worker, each with its unit in its name and the reason for its value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+# A worker that is silent for this long is taken for dead. Short enough that a crash costs half a minute, long enough
+# for a pause of the network or the machine that nobody would call a crash.
+LEASE_MS: Final = 30_000
+# Renewals in one lease: three may fail before the lease is lost.
+RENEWALS_PER_LEASE: Final = 4
+# How long an idle worker's read blocks: one command a minute, and a dead connection is found out.
+BLOCK_MS: Final = 60_000
+# How long SIGTERM lets running jobs go on.
+GRACE_SECONDS: Final = 25.0
+# After the grace: how long interrupted jobs may take to notice, before the process ends without them.
+INTERRUPT_SECONDS: Final = 2.0
+
+# Jobs at a time in one process. Threads and coroutines mostly wait for others.
+CONCURRENCY: Final = 20
+# Work held beyond the free slots, in time: what the process would finish while one round trip is under way.
+PREFETCH_MS: Final = 20
+# However short the jobs: a crash hands back this many at most, and one script call stays short.
+MAX_PREFETCH: Final = 500
+# Jobs of one settlement call: about a millisecond on the server.
+SETTLE_BATCH: Final = 200
+
+# A job whose task this worker does not know is offered again after this, doubled with each offer up to the cap.
+PARK_BASE_MS: Final = 1_000
+PARK_CAP_MS: Final = 60_000
+# Parked jobs that a worker that knows their task makes due in one call.
+ADOPT_PAGE: Final = 200
+
+# A child process is replaced after this many jobs, or beyond this much memory: leaks of user code stay bounded.
+CHILD_MAX_JOBS: Final = 1_000
+CHILD_MAX_MEGABYTES: Final = 1_024
+
+# A traceback longer than this is cut in its middle: both ends say more.
+MAX_TRACEBACK_CHARS: Final = 16_384
+MAX_ERROR_CHARS: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the command line sets."""
+
+    queues: tuple[str, ...] = ()
+    concurrency: int = CONCURRENCY
+    lease_ms: int = LEASE_MS
+    grace_seconds: float = GRACE_SECONDS
+    child_processes: int = 0
+    child_max_jobs: int = CHILD_MAX_JOBS
+    child_max_megabytes: int = CHILD_MAX_MEGABYTES
+    app_path: str = ""
+
+    def arguments(self) -> list[str]:
+        """The command line that makes these settings, for a process of its own."""
+        return [
+            self.app_path,
+            f"--queues={','.join(self.queues)}",
+            f"--concurrency={self.concurrency}",
+            f"--grace={self.grace_seconds}",
+            f"--lease={self.lease_ms / 1000}",
+            f"--child-processes={self.child_processes}",
+            f"--child-max-jobs={self.child_max_jobs}",
+            f"--child-max-megabytes={self.child_max_megabytes}",
+        ]

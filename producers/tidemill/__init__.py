@@ -1,0 +1,71 @@
+"""Tidemill: a message-queue driven worker fleet on Redis Streams.
+
+    from tidemill import Tidemill
+
+    mill = Tidemill()
+
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    job = add.enqueue(1, 2)
+    print(job.result(timeout=10))
+
+Workers run with `tidemill worker MODULE:APP`, schedulers with `tidemill scheduler`.
+"""
+
+from tidemill.app import Tidemill
+from tidemill.context import CurrentJob, Fence, current_job
+from tidemill.errors import (
+    CorruptRecord,
+    InvalidInput,
+    JobCancelled,
+    JobExists,
+    JobExpired,
+    JobFailed,
+    JobNotFound,
+    PayloadTooLarge,
+    QueueFull,
+    RemoteError,
+    ServerUnavailable,
+    ServerUnsuitable,
+    TidemillError,
+    UnserializableValue,
+)
+from tidemill.job import Job, JobState
+from tidemill.retry import Retry
+from tidemill.task import AsyncTask, Call, Task, call
+
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022  grouped by subject
+    # An application and its tasks.
+    "Tidemill",
+    "Task",
+    "AsyncTask",
+    "Call",
+    "call",
+    "Retry",
+    # Jobs.
+    "Job",
+    "JobState",
+    # Inside a job.
+    "current_job",
+    "CurrentJob",
+    "Fence",
+    # Errors: the tree is drawn in `tidemill.errors`.
+    "TidemillError",
+    "InvalidInput",
+    "UnserializableValue",
+    "PayloadTooLarge",
+    "QueueFull",
+    "JobExists",
+    "JobNotFound",
+    "JobFailed",
+    "JobExpired",
+    "JobCancelled",
+    "CorruptRecord",
+    "RemoteError",
+    "ServerUnavailable",
+    "ServerUnsuitable",
+]

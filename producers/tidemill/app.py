@@ -1,0 +1,303 @@
+"""`Tidemill`: an application's tasks, and its way to the server."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta, tzinfo
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+
+from tidemill import logs, recurring, validation
+from tidemill.client import Client
+from tidemill.enqueueing import DEFAULT_QUEUE
+from tidemill.errors import InvalidInput
+from tidemill.inspection import Inspection
+from tidemill.job import Job, JobState
+from tidemill.names import module_name
+from tidemill.options import Duration, Options, Priority, retry_policy
+from tidemill.retry import NO_RETRY, Retry
+from tidemill.signatures import checker
+from tidemill.target import Target
+from tidemill.task import AsyncTask, Definition, NamedTask, Task
+from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
+from tidemill.wire.keys import Keys
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound=type)
+
+
+class _TaskDecorator(Protocol):
+    """What `mill.task(...)` returns: keeps the function's parameters and its result for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class Tidemill:
+    """Tasks are registered with `@mill.task()`, and enqueued through them or by name.
+
+    url: `redis://`, `rediss://` or `unix://`; without one the environment's TIDEMILL_URL, and without that an embedded
+        Valkey server in `./.tidemill/` that all processes of this directory share.
+    prefix: what all keys begin with, so that several installations can share a server.
+    max_payload_bytes: the largest arguments or result of a job.
+
+    Nothing is connected before the first call that needs the server.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, prefix: str = "tm", max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    ) -> None:
+        self._url = url
+        self.prefix = validation.queue_name(prefix)
+        self.codec = Codec(max_payload_bytes=max_payload_bytes)
+        self._target = Target(self._resolve_url)
+        self.client = Client(self._target, Keys(prefix), self.codec)
+        self.tasks: dict[str, Definition] = {}
+        self._declared: dict[str, recurring.Recurring] = {}
+        self.inspect = Inspection(self.client)
+
+    def __repr__(self) -> str:
+        url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"
+        return f"<Tidemill {logs.mask_url(url)}, {len(self.tasks)} tasks>"
+
+    @property
+    def url(self) -> str:
+        """The server's URL, with its password. Starts the embedded server if that is the one."""
+        return self._resolve_url()
+
+    def _resolve_url(self) -> str:
+        found = self._url or os.environ.get("TIDEMILL_URL")
+        if found:
+            return found
+        from tidemill.embedded import ensure_running
+
+        return ensure_running(_directory()).url
+
+    # -- tasks --------------------------------------------------------------------------------------------------
+
+    def task(
+        self,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        retry: Retry = NO_RETRY,
+        timeout: Duration | None = None,
+        executor: Literal["async", "thread", "process"] | str | None = None,
+        priority: Priority = "normal",
+        result_ttl: Duration | None = None,
+        expires: Duration | None = None,
+    ) -> _TaskDecorator:
+        """Registers a function as a task.
+
+        name: `module.function` unless given; what travels with each job.
+        retry: how often and when failed attempts are made again; by default there is one attempt.
+        timeout: seconds or a timedelta that one attempt may run. Async tasks are cancelled, process tasks are killed,
+            thread tasks get an exception at their next bytecode (a call into C is not interrupted).
+        executor: "async" for `async def` (and only for it), else "thread" (default) or "process", or a plug-in's name.
+        priority, result_ttl, expires: as in `using`.
+        Raises InvalidInput for a wrong option, or a name that is taken.
+        """
+        options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
+        if result_ttl is not None:
+            options = options.using({"result_ttl": result_ttl})
+        if expires is not None:
+            options = options.using({"expires": expires})
+        timeout_ms = None if timeout is None else validation.duration_ms("timeout", timeout, zero=False)
+        retry = retry_policy(retry)
+
+        def register(function: Callable[..., Any], /) -> Any:
+            task = validation.task_name(name or _task_name(function))
+            is_async = inspect.iscoroutinefunction(function)
+            definition = Definition(
+                name=task,
+                function=function,
+                queue=queue,
+                retry=retry,
+                timeout_ms=timeout_ms,
+                executor=_executor(task, executor, is_async),
+                check=checker(function, task),
+            )
+            self._add(definition)
+            kind = AsyncTask if is_async else Task
+            return kind(self.client, definition, options)
+
+        return register
+
+    def _add(self, definition: Definition) -> None:
+        known = self.tasks.get(definition.name)
+        if known is not None and known.function.__code__ is not definition.function.__code__:
+            raise InvalidInput(
+                f"task {definition.name!r} is registered already, for {known.function!r}: give one of them a name="
+            )
+        self.tasks[definition.name] = definition
+        self.codec.carry_annotations(definition.function)
+
+    def carry(self, dataclass: C) -> C:
+        """Registers a dataclass (as a decorator, or called) that arguments or results may contain.
+
+        Dataclasses that stand in a task's annotations are registered by themselves.
+        """
+        self.codec.carry(dataclass)
+        return dataclass
+
+    def named(self, name: str) -> NamedTask[Any]:
+        """A task by its name, without its code: `mill.named("images.thumbnail").using(queue="slow").enqueue("cat.jpg")`.
+
+        Without a queue it goes where the workers that know it said that it belongs, else to "default".
+        """
+        known = self.tasks.get(name)
+        return NamedTask(self.client, validation.task_name(name), Options(queue=known.queue if known else None))
+
+    def enqueue(self, name: str, /, *args: object, **kwargs: object) -> Job[Any]:
+        """Makes a job of a task that is known by its name: see `named`."""
+        return self.named(name).enqueue(*args, **kwargs)
+
+    async def aenqueue(self, name: str, /, *args: object, **kwargs: object) -> Job[Any]:
+        """`enqueue` for async code."""
+        return await self.named(name).aenqueue(*args, **kwargs)
+
+    # -- jobs ---------------------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job[Any]:
+        """The job with this id, as it is now. Raises JobNotFound."""
+        return self._handle(job_id).refresh()
+
+    async def ajob(self, job_id: str) -> Job[Any]:
+        """`job` for async code."""
+        return await self._handle(job_id).arefresh()
+
+    def _handle(self, job_id: str) -> Job[Any]:
+        return Job(self.client, validation.job_id(job_id), JobState.READY)
+
+    # -- recurring jobs -----------------------------------------------------------------------------------------
+
+    def every(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | str,
+        *,
+        tz: str | tzinfo | None = None,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        missed: Literal["once", "skip", "all"] = "once",
+    ) -> recurring.Recurring:
+        """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
+
+        tz: an IANA zone for a cron expression; UTC by default.
+        name: what the recurring job is called, one for each name; by default the task's name and the schedule.
+        missed: what happens to occurrences while no scheduler was up: one job for all of them ("once"), none ("skip"),
+            or each ("all").
+
+        It lives in Redis, so schedulers need no code of yours. It is published at once, except at the top level of a
+        module that is being imported: an import never talks to a server, and the worker that is given the module
+        publishes. Raises InvalidInput for a wrong schedule, zone or name.
+        """
+        declared = self._declare(when, task, tz, args, kwargs, name, missed)
+        if not _is_being_imported(sys._getframe(1).f_globals):  # pyright: ignore[reportPrivateUsage]
+            self.client.run(recurring.publish(self.client, declared))
+        return declared
+
+    async def aevery(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | str,
+        *,
+        tz: str | tzinfo | None = None,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        missed: Literal["once", "skip", "all"] = "once",
+    ) -> recurring.Recurring:
+        """`every` for async code."""
+        declared = self._declare(when, task, tz, args, kwargs, name, missed)
+        await self.client.arun(recurring.publish(self.client, declared))
+        return declared
+
+    def _declare(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | str,
+        tz: str | tzinfo | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object] | None,
+        name: str | None,
+        missed: str,
+    ) -> recurring.Recurring:
+        known = task if isinstance(task, Task) else self.named(task)
+        if isinstance(known, Task):
+            known.definition.check(*args, **(kwargs or {}))
+        body = self.codec.encode_call(tuple(args), dict(kwargs or {}))
+        declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
+        self._declared[declared.name] = declared
+        return declared
+
+    @property
+    def declared(self) -> list[recurring.Recurring]:
+        """The recurring jobs that `every` was called for in this process."""
+        return list(self._declared.values())
+
+    def publish(self) -> None:
+        """Publishes all recurring jobs of this process; a worker does it when it starts."""
+        for declared in self.declared:
+            self.client.run(recurring.publish(self.client, declared))
+
+    async def apublish(self) -> None:
+        """`publish` for async code."""
+        for declared in self.declared:
+            await self.client.arun(recurring.publish(self.client, declared))
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Closes connections; the next call opens them again."""
+        self.client.close()
+
+    async def aclose(self) -> None:
+        """`close` for async code; also closes the connections of the running loop."""
+        await self.client.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _task_name(function: Callable[..., object]) -> str:
+    qualified = function.__qualname__.rpartition("<locals>.")[2]
+    return f"{module_name(function.__module__)}.{qualified}"
+
+
+def _executor(task: str, wanted: str | None, is_async: bool) -> str:
+    if is_async and wanted not in (None, "async"):
+        raise InvalidInput(f"task {task}: an `async def` runs on the loop; executor={wanted!r} is for plain functions")
+    if not is_async and wanted == "async":
+        raise InvalidInput(f"task {task}: executor='async' needs an `async def`; use 'thread' or 'process'")
+    return wanted or ("async" if is_async else "thread")
+
+
+def _is_being_imported(namespace: Mapping[str, Any]) -> bool:
+    return bool(getattr(namespace.get("__spec__"), "_initializing", False))
+
+
+def _directory() -> Path | None:
+    found = os.environ.get("TIDEMILL_DIR")
+    return Path(found) if found else None

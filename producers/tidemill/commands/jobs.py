@@ -1,0 +1,115 @@
+"""`tidemill jobs`: look at jobs, cancel them, run dead letters again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.enqueueing import DEFAULT_QUEUE
+from tidemill.errors import TidemillError
+from tidemill.job import Job, JobState
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs, cancel them, run dead letters again."""
+
+
+@jobs.command("list")
+@click.option("--queue", default=DEFAULT_QUEUE, show_default=True)
+@click.option("--state", type=click.Choice([str(state) for state in JobState]), help="Default: all.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
+@url_option
+@json_option
+@pass_context
+def list_jobs(context: Context, queue: str, state: str | None, limit: int, offset: int) -> None:
+    """List the jobs of a queue: waiting ones by time, then running, dead and finished ones."""
+    found = context.mill.inspect.jobs(queue, state, offset=offset, limit=limit)
+    context.print([_summary(job) for job in found], lambda: "\n".join(map(_line, found)) or "no jobs")
+
+
+@jobs.command()
+@click.argument("job_id")
+@url_option
+@json_option
+@pass_context
+def show(context: Context, job_id: str) -> None:
+    """Show all that is known of a job, but its arguments and its result."""
+    job = context.mill.job(job_id)
+    details = _details(job)
+    context.print(details, lambda: "\n".join(f"{name:<12} {value}" for name, value in details.items()))
+
+
+@jobs.command()
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@url_option
+@json_option
+@pass_context
+def cancel(context: Context, job_ids: tuple[str, ...]) -> None:
+    """Cancel jobs: at once while they wait; a running one is told to stop."""
+    _each(context, job_ids, lambda job: "cancelled" if job.cancel() and job.state == "cancelled" else f"is {job.state}")
+
+
+@jobs.command()
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@url_option
+@json_option
+@pass_context
+def retry(context: Context, job_ids: tuple[str, ...]) -> None:
+    """Run dead letters again, with their attempts counted anew."""
+    _each(context, job_ids, lambda job: str(job.retry().state))
+
+
+def _each(context: Context, job_ids: tuple[str, ...], action: Any) -> None:
+    """Does it for every job; the first error decides the exit code, after all were tried."""
+    answers: dict[str, str] = {}
+    first: TidemillError | None = None
+    for job_id in job_ids:
+        try:
+            answers[job_id] = action(context.mill.job(job_id))
+        except TidemillError as error:
+            answers[job_id] = str(error)
+            first = first or error
+    context.print(answers, lambda: "\n".join(f"{job_id}  {answer}" for job_id, answer in answers.items()))
+    if first is not None:
+        raise first
+
+
+def _time(milliseconds: int) -> str | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _summary(job: Job[Any]) -> dict[str, object]:
+    return {"id": job.id, "state": str(job.state), "queue": job.queue, "task": job.task, "attempt": job.attempt}
+
+
+def _line(job: Job[Any]) -> str:
+    error = f"  {job.error.type}: {job.error.message}"[:80] if job.error else ""
+    return f"{job.id}  {job.state:<9}  {job.task}  attempt {job.attempt}{error}"
+
+
+def _details(job: Job[Any]) -> dict[str, object]:
+    record = job.record
+    found: dict[str, object] = {
+        **_summary(job),
+        "priority": record.priority,
+        "created": _time(record.created_ms),
+        "due": _time(record.due_ms),
+        "started": _time(record.started_ms),
+        "finished": _time(record.finished_ms),
+        "expires": _time(record.expires_ms),
+        "crashes": record.crashes or None,
+        "worker": record.lease or None,
+        "parked": record.parked or None,
+        "cancel": "requested" if record.cancel_requested else None,
+        "progress": record.progress,
+        "error": f"{record.error.type}: {record.error.message}" if record.error else None,
+        "traceback": record.error.traceback if record.error and record.error.traceback else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}

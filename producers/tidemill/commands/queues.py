@@ -1,0 +1,115 @@
+"""`tidemill queues`: look at queues, pause and empty them."""
+
+from __future__ import annotations
+
+import click
+
+from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.wire.scripts import QueueFigures
+
+
+@click.group()
+def queues() -> None:
+    """Look at queues, pause them, empty them, limit them."""
+
+
+@queues.command("list")
+@url_option
+@json_option
+@pass_context
+def list_queues(context: Context) -> None:
+    """List the queues with their depths."""
+    found = context.mill.inspect.queues()
+    context.print([figures_of(queue) for queue in found], lambda: table(found))
+
+
+@queues.command()
+@click.argument("name")
+@url_option
+@json_option
+@pass_context
+def pause(context: Context, name: str) -> None:
+    """Let workers take nothing more from a queue; what runs goes on, and jobs can still be enqueued."""
+    context.mill.inspect.pause(name)
+    context.print({"queue": name, "paused": True}, lambda: f"{name} is paused")
+
+
+@queues.command()
+@click.argument("name")
+@url_option
+@json_option
+@pass_context
+def resume(context: Context, name: str) -> None:
+    """End a pause."""
+    context.mill.inspect.resume(name)
+    context.print({"queue": name, "paused": False}, lambda: f"{name} is open")
+
+
+@queues.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@url_option
+@json_option
+@pass_context
+def purge(context: Context, name: str, yes: bool) -> None:
+    """Cancel every job of a queue that has not started."""
+    if not yes and not context.json:
+        click.confirm(f"Cancel all waiting jobs of {name}?", abort=True)
+    cancelled = context.mill.inspect.purge(name)
+    context.print({"queue": name, "cancelled": cancelled}, lambda: f"{cancelled} jobs of {name} were cancelled")
+
+
+@queues.command()
+@click.argument("name")
+@click.argument("jobs", type=click.IntRange(0))
+@url_option
+@json_option
+@pass_context
+def limit(context: Context, name: str, jobs: int) -> None:
+    """Refuse new jobs while this many wait or run in the queue; 0: no limit."""
+    context.mill.inspect.limit(name, jobs or None)
+    context.print({"queue": name, "limit": jobs or None}, lambda: f"{name}: {jobs or 'no limit'}")
+
+
+def figures_of(queue: QueueFigures) -> dict[str, object]:
+    """A queue's figures as plain data."""
+    return {
+        "queue": queue.queue,
+        "scheduled": queue.scheduled,
+        "ready": queue.waiting,
+        "ready_by_priority": queue.ready,
+        "running": queue.running,
+        "dead": queue.dead,
+        "finished": queue.finished,
+        "oldest_ready_ms": queue.oldest_ready_ms,
+        "paused": "paused" in queue.counters,
+        "limit": int(queue.counters["limit"]) if "limit" in queue.counters else None,
+        "succeeded": int(queue.counters.get("succeeded", 0)),
+        "retried": int(queue.counters.get("retried", 0)),
+        "recovered": int(queue.counters.get("recovered", 0)),
+        "buried": int(queue.counters.get("dead", 0)),
+    }
+
+
+def table(queues_found: list[QueueFigures]) -> str:
+    """Queues as lines for people."""
+    if not queues_found:
+        return "no queues"
+    heads = ("queue", "scheduled", "ready", "running", "dead", "finished", "succeeded", "retried", "")
+    rows = [
+        (
+            figures["queue"],
+            figures["scheduled"],
+            figures["ready"],
+            figures["running"],
+            figures["dead"],
+            figures["finished"],
+            figures["succeeded"],
+            figures["retried"],
+            "paused" if figures["paused"] else "",
+        )
+        for figures in map(figures_of, queues_found)
+    ]
+    width = max(len("queue"), *(len(str(row[0])) for row in rows))
+    lines = [f"{name!s:<{width}}" + "".join(f"{cell!s:>11}" for cell in cells) for name, *cells in (heads, *rows)]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,84 @@
+"""What a running job knows of itself: `current_job()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from tidemill.errors import InvalidInput
+
+# A progress text longer than this is cut: it is shown in one line of a terminal or a page.
+MAX_PROGRESS_CHARS: Final = 500
+
+
+class Fence(NamedTuple):
+    """Proof of who runs a job: changes with every attempt, so a write that carries it can refuse an older attempt.
+
+    `attempt` only grows for a job, so `WHERE fence < :attempt` guards a row; `incarnation` names the worker process.
+    """
+
+    incarnation: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.incarnation}/{self.attempt}"
+
+
+class CurrentJob:
+    """The running job. Its attributes are plain data; only `progress` reaches the server, and does not wait for it."""
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the same name as `Job.id`
+        task: str,
+        queue: str,
+        attempt: int,
+        fence: Fence,
+        deadline: datetime | None,
+        report: Callable[[float, str], None],
+    ) -> None:
+        self.id = id
+        self.task = task
+        self.queue = queue
+        self.attempt = attempt
+        self.fence = fence
+        self.deadline = deadline
+        self._report = report
+        self._stop = False
+
+    @property
+    def should_stop(self) -> bool:
+        """True when the job was cancelled, its lease is lost, or its worker has to go: return soon.
+
+        What a job does after that may be done again by another worker.
+        """
+        return self._stop
+
+    def request_stop(self) -> None:
+        """For workers: sets `should_stop`."""
+        self._stop = True
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self.deadline is None else (self.deadline - datetime.now(UTC)).total_seconds()
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Reports how far the job is: a fraction from 0 to 1, and a text to show. The last report wins."""
+        if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
+            raise InvalidInput(f"progress must be a number from 0 to 1, not {fraction!r}")
+        self._report(float(fraction), str(text)[:MAX_PROGRESS_CHARS])
+
+
+CURRENT: ContextVar[CurrentJob | None] = ContextVar("tidemill_current_job", default=None)
+
+
+def current_job() -> CurrentJob:
+    """The job that runs here: in its function and in what that calls. Raises RuntimeError outside a job."""
+    found = CURRENT.get()
+    if found is None:
+        raise RuntimeError("current_job() was called outside a job: only a worker that runs a task has one")
+    return found

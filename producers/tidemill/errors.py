@@ -1,0 +1,120 @@
+"""Every error that Tidemill raises, in one tree.
+
+    TidemillError
+    ├── InvalidInput (ValueError)          what the caller passed can't be accepted; nothing was sent
+    │   ├── UnserializableValue (TypeError)    msgpack can't carry a value; the message has its path
+    │   └── PayloadTooLarge                    arguments or result over the limit
+    ├── QueueFull                          admission refused the job: wait `retry_after` seconds
+    ├── JobExists                          a job with this id or this unique key is there already
+    ├── JobNotFound (LookupError)          no record: never enqueued, or dropped by retention
+    ├── JobFailed                          `result()` of a dead letter: the remote error inside
+    │   └── JobExpired                     `result()` of a job that was not started in time
+    ├── JobCancelled                       `result()` of a cancelled job; raised inside a thread task too
+    ├── CorruptRecord                      bytes in Redis that no Tidemill wrote
+    ├── ServerUnavailable (ConnectionError)  no answer within the deadline; names the server, no password
+    ├── GroupMissing                       a stream or its consumer group was deleted; workers make it again
+    └── ServerUnsuitable                   too old, or configured so that it would lose jobs
+
+`result()` also raises the built-in TimeoutError. Errors of redis-py never leave `connection.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TidemillError(Exception):
+    """The root: `except TidemillError` catches all that this library raises on purpose."""
+
+
+class InvalidInput(TidemillError, ValueError):
+    """What the caller passed can't be accepted. Nothing was sent."""
+
+
+class UnserializableValue(InvalidInput, TypeError):
+    """A value that the wire format can't carry; the message names its path, as `args[1].when`."""
+
+
+class PayloadTooLarge(InvalidInput):
+    """Arguments or a result that are larger than the limit; the message says both sizes in bytes."""
+
+
+class QueueFull(TidemillError):
+    """The queue, or the server's memory, has no room. Nothing was enqueued.
+
+    `retry_after` is an estimate in seconds of when there will be room.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class JobExists(TidemillError):
+    """`on_conflict="raise"`, and the unique key is held by a job that is not over. `job_id` is its id."""
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class JobNotFound(TidemillError, LookupError):
+    """There is no record of this job: it was never enqueued, or retention has dropped it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteError:
+    """What the worker recorded of the exception that ended a job: all text, so nothing is unpickled."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class JobFailed(TidemillError):
+    """The job is a dead letter. `error` holds the remote exception's type, message and traceback text."""
+
+    def __init__(self, job_id: str, error: RemoteError) -> None:
+        trace = f"\n\nThe worker's traceback:\n{error.traceback}" if error.traceback else ""
+        super().__init__(f"job {job_id} failed: {error.type}: {error.message}{trace}")
+        self.job_id = job_id
+        self.error = error
+
+    @property
+    def error_type(self) -> str:
+        """The remote exception's class name, as `module.Class` (built-ins without `builtins.`)."""
+        return self.error.type
+
+    @property
+    def error_message(self) -> str:
+        """`str()` of the remote exception."""
+        return self.error.message
+
+    @property
+    def traceback(self) -> str:
+        """The remote traceback's text; empty when the worker process died."""
+        return self.error.traceback
+
+
+class JobExpired(JobFailed):
+    """The job was not started before its `expires`; it never ran."""
+
+
+class JobCancelled(TidemillError):
+    """The job was cancelled."""
+
+
+class CorruptRecord(TidemillError):
+    """Bytes in Redis that no Tidemill wrote. The job is dead-lettered with this as its reason."""
+
+
+class ServerUnavailable(TidemillError, ConnectionError):
+    """The server did not answer within the deadline. Calls are idempotent: the same call may be repeated."""
+
+
+class GroupMissing(TidemillError):
+    """A ready stream or its consumer group was deleted from outside. Workers make it again, at 0."""
+
+
+class ServerUnsuitable(TidemillError):
+    """The server is too old, or configured so that it would lose jobs; the message says what to change."""

@@ -1,0 +1,180 @@
+"""Looking at queues, jobs and workers, and steering them: what the command line and dashboards call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tidemill import validation
+from tidemill.job import Job, JobState, state_of
+from tidemill.wire.scripts import QueueFigures
+
+if TYPE_CHECKING:
+    from tidemill.client import Client, Operation
+
+# Jobs looked at in one call when many are listed or cancelled: short for the server, few round trips.
+_PAGE: Final = 100
+
+PLACES: Final = ("scheduled", "high", "normal", "low", "dead", "finished")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker process. `lease_end_ms` is unix time; in the past: it is dead, or about to be recovered."""
+
+    incarnation: str
+    lease_end_ms: int
+    description: dict[str, str]
+
+
+class Inspection:
+    """`mill.inspect`: reads nothing but what Redis holds; every call has an a-twin."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def queues(self) -> list[QueueFigures]:
+        """The figures of every queue."""
+        return self._client.run(self._queues())
+
+    async def aqueues(self) -> list[QueueFigures]:
+        """`queues` for async code."""
+        return await self._client.arun(self._queues())
+
+    def queue(self, name: str) -> QueueFigures:
+        """The figures of one queue."""
+        return self._client.run(self._queue(name))
+
+    async def aqueue(self, name: str) -> QueueFigures:
+        """`queue` for async code."""
+        return await self._client.arun(self._queue(name))
+
+    def workers(self) -> list[WorkerInfo]:
+        """The worker processes."""
+        return self._client.run(self._workers())
+
+    async def aworkers(self) -> list[WorkerInfo]:
+        """`workers` for async code."""
+        return await self._client.arun(self._workers())
+
+    def jobs(self, queue: str, state: str | None = None, *, offset: int = 0, limit: int = 50) -> list[Job[Any]]:
+        """Jobs of a queue, of one state or of all; at most `limit`."""
+        return self._client.run(self._jobs(queue, state, offset, limit))
+
+    async def ajobs(self, queue: str, state: str | None = None, *, offset: int = 0, limit: int = 50) -> list[Job[Any]]:
+        """`jobs` for async code."""
+        return await self._client.arun(self._jobs(queue, state, offset, limit))
+
+    def pause(self, queue: str) -> None:
+        """Workers take nothing more from the queue; what runs goes on, and jobs can still be enqueued."""
+        self._client.run(self._configure(queue, {"paused": "1"}))
+
+    async def apause(self, queue: str) -> None:
+        """`pause` for async code."""
+        await self._client.arun(self._configure(queue, {"paused": "1"}))
+
+    def resume(self, queue: str) -> None:
+        """Ends a pause."""
+        self._client.run(self._configure(queue, {"paused": ""}))
+
+    async def aresume(self, queue: str) -> None:
+        """`resume` for async code."""
+        await self._client.arun(self._configure(queue, {"paused": ""}))
+
+    def limit(self, queue: str, jobs: int | None) -> None:
+        """How many jobs may wait or run in the queue before `enqueue` raises QueueFull; None: no limit."""
+        self._client.run(self._limit(queue, jobs))
+
+    async def alimit(self, queue: str, jobs: int | None) -> None:
+        """`limit` for async code."""
+        await self._client.arun(self._limit(queue, jobs))
+
+    def purge(self, queue: str) -> int:
+        """Cancels every job of the queue that has not started. Returns how many."""
+        return self._client.run(self._purge(queue))
+
+    async def apurge(self, queue: str) -> int:
+        """`purge` for async code."""
+        return await self._client.arun(self._purge(queue))
+
+    def _queues(self) -> Operation[list[QueueFigures]]:
+        figures: list[QueueFigures] = []
+        for name in (yield self._client.scripts.queue_names()):
+            figures.append((yield self._client.scripts.measure(name)))
+        return figures
+
+    def _queue(self, name: str) -> Operation[QueueFigures]:
+        figures: QueueFigures = yield self._client.scripts.measure(validation.queue_name(name))
+        return figures
+
+    def _workers(self) -> Operation[list[WorkerInfo]]:
+        found: list[WorkerInfo] = []
+        for incarnation, lease_end_ms in (yield self._client.scripts.workers()):
+            description = yield self._client.scripts.describe_worker(incarnation)
+            found.append(WorkerInfo(incarnation, lease_end_ms, description))
+        return found
+
+    def _configure(self, queue: str, changes: dict[str, str]) -> Operation[None]:
+        yield self._client.scripts.configure(validation.queue_name(queue), changes)
+
+    def _limit(self, queue: str, jobs: int | None) -> Operation[None]:
+        limit = "" if jobs is None else str(validation.whole("limit", jobs, 1, 10**9))
+        yield from self._configure(queue, {"limit": limit})
+
+    def _jobs(self, queue: str, state: str | None, offset: int, limit: int) -> Operation[list[Job[Any]]]:
+        validation.queue_name(queue)
+        wanted = None if state is None else JobState(validation.one_of("state", state, tuple(JobState)))
+        jobs: list[Job[Any]] = []
+        seen = 0
+        for place in _places(wanted):
+            start = 0
+            while len(jobs) < limit:
+                ids = yield self._client.scripts.page(place, queue, start, _PAGE)
+                for job_id in ids:
+                    record = yield self._client.scripts.read(job_id)
+                    if record is None or wanted not in (None, state_of(record)):
+                        continue
+                    seen += 1
+                    if seen > offset and len(jobs) < limit:
+                        jobs.append(Job(self._client, job_id, state_of(record), record))
+                start += len(ids)
+                if len(ids) < _PAGE:
+                    break
+        return jobs
+
+    def _purge(self, queue: str) -> Operation[int]:
+        validation.queue_name(queue)
+        cancelled = 0
+        for place in ("scheduled", "high", "normal", "low"):
+            start = 0
+            while ids := (yield self._client.scripts.page(place, queue, start, _PAGE)):
+                waiting = yield from self._waiting(ids)
+                if waiting:
+                    states = yield self._client.scripts.cancel(waiting)
+                    cancelled += states.count("cancelled")
+                # A cancelled job leaves the wheel; its ticket stays in a stream until a worker reads it.
+                start += len(ids) - (len(waiting) if place == "scheduled" else 0)
+        return cancelled
+
+    def _waiting(self, ids: list[str]) -> Operation[list[str]]:
+        """Those that have not started: a purge must not stop what runs, nor count what was cancelled before."""
+        waiting: list[str] = []
+        for job_id in ids:
+            record = yield self._client.scripts.read(job_id)
+            if record is not None and record.state in (JobState.SCHEDULED, JobState.READY):
+                waiting.append(job_id)
+        return waiting
+
+
+def _places(state: JobState | None) -> Iterator[str]:
+    """Where jobs of a state are to be found."""
+    match state:
+        case JobState.SCHEDULED | JobState.DEAD:
+            yield str(state)
+        case JobState.READY | JobState.RUNNING:
+            yield from ("high", "normal", "low")
+        case JobState.SUCCEEDED | JobState.CANCELLED | JobState.EXPIRED:
+            yield "finished"
+        case None:
+            yield from PLACES

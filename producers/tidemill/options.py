@@ -1,0 +1,104 @@
+"""How a job is to be enqueued: what `@mill.task(...)` sets for a task, and what `.using(...)` changes for a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
+
+from tidemill import validation
+from tidemill.errors import InvalidInput
+from tidemill.retry import Retry
+from tidemill.wire import envelope
+
+Priority = Literal["high", "normal", "low"]
+OnConflict = Literal["return", "raise"]
+Duration = timedelta | float
+
+
+class Choices(TypedDict, total=False):
+    """What `.using(...)` takes; durations are timedeltas or seconds.
+
+    queue, priority: where, and in which lane.
+    delay: not before this much time has passed.
+    job_id: an id of your own; a job with this id that exists already is returned instead of making another.
+    unique: while a job of this task with this key is not over, no other is made;
+    on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
+    expires: not to be started after this much time: the job ends as EXPIRED.
+    result_ttl: how long the finished record is kept; 0: not at all.
+    retry, timeout: as for `@mill.task`, for this job.
+    """
+
+    queue: str
+    priority: Priority
+    delay: Duration
+    job_id: str
+    unique: str
+    on_conflict: OnConflict
+    expires: Duration
+    result_ttl: Duration
+    retry: Retry
+    timeout: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked choices."""
+
+    queue: str | None = None
+    priority: str = "normal"
+    delay_ms: int = 0
+    due_ms: int | None = None
+    job_id: str | None = None
+    unique: str | None = None
+    on_conflict: str = "return"
+    expires_ms: int | None = None
+    result_ttl_ms: int | None = None
+    carried: bytes = b""
+
+    def using(self, choices: Choices) -> Options:
+        """These options with some replaced. Raises InvalidInput that names the choice."""
+        unknown = set(choices) - set(Choices.__annotations__)
+        if unknown:
+            known = ", ".join(Choices.__annotations__)
+            raise InvalidInput(f"unknown option {', '.join(sorted(unknown))}: one of {known}")
+        return replace(self, **_checked(choices))
+
+
+def _checked(choices: Choices) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    if "queue" in choices:
+        checked["queue"] = validation.queue_name(choices["queue"])
+    if "priority" in choices:
+        checked["priority"] = validation.priority(choices["priority"])
+    if "delay" in choices:
+        checked |= {"delay_ms": validation.duration_ms("delay", choices["delay"]), "due_ms": None}
+    if "job_id" in choices:
+        checked["job_id"] = validation.job_id(choices["job_id"])
+    if "unique" in choices:
+        checked["unique"] = validation.unique_key(choices["unique"])
+    if "on_conflict" in choices:
+        checked["on_conflict"] = validation.one_of("on_conflict", choices["on_conflict"], ("return", "raise"))
+    if "expires" in choices:
+        checked["expires_ms"] = validation.duration_ms("expires", choices["expires"], zero=False)
+    if "result_ttl" in choices:
+        checked["result_ttl_ms"] = validation.duration_ms("result_ttl", choices["result_ttl"])
+    if "retry" in choices or "timeout" in choices:
+        checked["carried"] = _carried(choices)
+    return checked
+
+
+def _carried(choices: Choices) -> bytes:
+    """The options that travel with the job, since its worker has to keep them."""
+    carried: dict[str, object] = {}
+    if "retry" in choices:
+        carried["retry"] = retry_policy(choices["retry"]).to_wire()
+    if "timeout" in choices:
+        carried["timeout_ms"] = validation.duration_ms("timeout", choices["timeout"], zero=False)
+    return envelope.pack(carried)
+
+
+def retry_policy(value: object) -> Retry:
+    if isinstance(value, Retry):
+        return value
+    raise InvalidInput(f"retry must be a Retry, as Retry(max_attempts=5), not {value!r}")

@@ -1,0 +1,111 @@
+"""Recurring jobs: their definition in Redis, which schedulers need no application code to follow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from tidemill import validation
+from tidemill.enqueueing import DEFAULT_QUEUE
+from tidemill.errors import CorruptRecord, InvalidInput
+from tidemill.options import Options
+from tidemill.schedule import Cron, Interval, MissedRuns, from_wire, parse, to_wire
+from tidemill.wire import envelope
+from tidemill.wire.scripts import NewJobs
+
+if TYPE_CHECKING:
+    from tidemill.client import Client, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A task that is enqueued by a schedule. `body` holds its encoded arguments."""
+
+    name: str
+    task: str
+    schedule: Cron | Interval
+    missed: MissedRuns
+    body: bytes
+    queue: str = DEFAULT_QUEUE
+    priority: str = "normal"
+    result_ttl_ms: int | None = None
+    options: bytes = b""
+
+    def occurrence_id(self, due_ms: int) -> str:
+        """The id of the job of one occurrence: the same for every scheduler, so that there is one job."""
+        return f"every:{self.name}:{due_ms}"
+
+    def jobs(self) -> NewJobs:
+        return NewJobs(self.queue, self.task, self.priority, result_ttl_ms=self.result_ttl_ms, options=self.options)
+
+    def pack(self) -> bytes:
+        return envelope.pack(
+            {
+                "task": self.task,
+                "schedule": to_wire(self.schedule),
+                "missed": str(self.missed),
+                "body": self.body,
+                "queue": self.queue,
+                "priority": self.priority,
+                "result_ttl_ms": self.result_ttl_ms,
+                "options": self.options,
+            }
+        )
+
+
+def unpack(name: str, definition: bytes) -> Recurring:
+    """Reads a definition. Raises CorruptRecord."""
+    fields: Any = envelope.unpack(definition)
+    try:
+        schedule = from_wire(fields.pop("schedule"))
+        missed = MissedRuns(fields.pop("missed"))
+        if not isinstance(schedule, (Cron, Interval)):
+            raise TypeError(f"a schedule of type {type(schedule).__name__}")
+        return Recurring(name=name, schedule=schedule, missed=missed, **fields)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptRecord(f"the recurring job {name!r} can't be read: {error}") from error
+
+
+def declare(
+    task: str,
+    options: Options,
+    when: str | timedelta,
+    tz: str | tzinfo | None,
+    body: bytes,
+    name: str | None,
+    missed: str,
+) -> Recurring:
+    """Checks what `Tidemill.every` was given. Raises InvalidInput."""
+    if options.unique or options.job_id or options.delay_ms or options.due_ms:
+        raise InvalidInput("a recurring job has no unique, job_id or delay: each occurrence is named by its time")
+    schedule = parse(when, tz)
+    validation.one_of("missed", missed, tuple(MissedRuns))
+    return Recurring(
+        name=validation.task_name(name or _default_name(task, schedule)),
+        task=task,
+        schedule=schedule,
+        missed=MissedRuns(missed),
+        body=body,
+        queue=options.queue or DEFAULT_QUEUE,
+        priority=options.priority,
+        result_ttl_ms=options.result_ttl_ms,
+        options=options.carried,
+    )
+
+
+def _default_name(task: str, schedule: Cron | Interval) -> str:
+    """The task's name, told apart by the schedule: the same declaration has the same name in each process."""
+    if isinstance(schedule, Interval):
+        mark = f"{schedule.every_ms}ms"
+    else:
+        mark = "-".join("".join(c if c.isalnum() else "." for c in word) for word in schedule.expression.split())
+        mark = f"{mark}-{''.join(c if c.isalnum() else '.' for c in schedule.tz)}"
+    return f"{task}-{mark}"[:128]
+
+
+def publish(client: Client, recurring: Recurring) -> Operation[None]:
+    """Writes the definition; an unchanged one keeps its next occurrence."""
+    now_ms = int(time.time() * 1000)
+    yield client.scripts.declare(recurring.name, recurring.pack(), recurring.schedule.next_after_ms(now_ms))

@@ -1,0 +1,45 @@
+"""Is this server fit to hold jobs? Checked once, when a process first connects, from the answer of INFO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tidemill.errors import ServerUnsuitable
+
+MIN_VERSION: Final = (7, 0)
+
+
+def examine(info: Mapping[str, str]) -> list[str]:
+    """Warnings, in words that say what to change. Raises ServerUnsuitable for a server that would lose jobs."""
+    version = info.get("redis_version", "0")
+    if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
+        raise ServerUnsuitable(
+            f"the server is version {version}, but Tidemill needs Redis 7.0 or newer, or Valkey 8 or newer: "
+            "its scripts use flags that older servers do not know"
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy.startswith("allkeys"):
+        raise ServerUnsuitable(
+            f"the server's maxmemory-policy is {policy}: when memory is short it would delete jobs without a word. "
+            "Set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in its configuration file)"
+        )
+    if info.get("role") == "slave":
+        raise ServerUnsuitable("the server is a replica, which refuses writes: connect to its primary")
+    warnings: list[str] = []
+    if policy != "noeviction":
+        warnings.append(f"maxmemory-policy is {policy}; set it to noeviction, so that no key is ever evicted")
+    if info.get("aof_enabled", "0") != "1":
+        warnings.append(
+            "appendonly is off: what was enqueued since the last snapshot is lost when the server dies; "
+            "set it on (CONFIG SET appendonly yes)"
+        )
+    if info.get("maxmemory", "0") == "0" and info.get("redis_mode") != "sentinel":
+        warnings.append("maxmemory is not set: a backlog can take all memory of its host; set a limit")
+    return warnings
+
+
+def parse_info(text: str) -> dict[str, str]:
+    """INFO's answer as a mapping."""
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line and not line.startswith("#"))
+    return {name: value.strip() for name, _, value in pairs}

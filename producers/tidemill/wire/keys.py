@@ -1,0 +1,88 @@
+"""Every key that Tidemill has in Redis, with its type, its owner (who makes it) and its end (who removes it).
+
+| key | type | what | owner | end |
+| --- | --- | --- | --- | --- |
+| `job:<id>` | hash | the record, the only truth: see `record.py` | enqueue | retention: `result_ttl` and count |
+| `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | empty by itself |
+| `agenda` | zset | queue → earliest due ms of its wheel | enqueue, retry, park | empty by itself |
+| `ready:<queue>:<lane>` | stream | tickets: ids that may run now | enqueue, promote | XDEL at settlement; the key is the queue's |
+| `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
+| `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
+| `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |
+| `expiring` | zset | id → when it expires unstarted, ms | enqueue | take, expire |
+| `unique:<digest>` | string | id of the job that holds the unique key | enqueue | the end of that job |
+| `queues` | set | names of all queues | enqueue, register | lives with the installation |
+| `queue:<queue>` | hash | settings (limit, paused) and counters | enqueue, register | lives with the installation |
+| `tasks` | hash | task → its default queue, as workers declared it | register | lives with the installation |
+| `workers` | zset | incarnation → end of its lease, ms | register, renew | retire |
+| `worker:<incarnation>` | hash | host, pid, queues, tasks | register | retire, or 10 leases after its last renewal |
+| `recurring` | hash | name → definition of a recurring job | declare | undeclare |
+| `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
+| `events` | stream | about the last thousand batches of transitions | every settling script | capped |
+
+Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
+`waiter:<id>` tells a process that a job it waits for is over.
+
+All carry the prefix `tm:{S}:` (S = the shard), so that one script can touch them on a cluster. Text from users (unique
+keys) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so that no name can change a slot.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+LANES = ("high", "normal", "low")
+GROUP = "tidemill"
+
+
+class Keys:
+    """The keys of one shard below one prefix."""
+
+    def __init__(self, prefix: str = "tm", shard: int = 0) -> None:
+        self.root = f"{prefix}:{{{shard}}}:"
+        self.agenda = f"{self.root}agenda"
+        self.expiring = f"{self.root}expiring"
+        self.queues = f"{self.root}queues"
+        self.tasks = f"{self.root}tasks"
+        self.workers = f"{self.root}workers"
+        self.recurring = f"{self.root}recurring"
+        self.occurrences = f"{self.root}occurrences"
+        self.events = f"{self.root}events"
+        self.alarm = f"{self.root}alarm"
+        self.control = f"{self.root}control"
+
+    def job(self, job_id: str) -> str:
+        return f"{self.root}job:{job_id}"
+
+    def wheel(self, queue: str) -> str:
+        return f"{self.root}wheel:{queue}"
+
+    def ready(self, queue: str, lane: str) -> str:
+        return f"{self.root}ready:{queue}:{lane}"
+
+    def lanes(self, queue: str) -> tuple[str, str, str]:
+        """The ready streams of a queue: high, normal, low."""
+        return self.ready(queue, "high"), self.ready(queue, "normal"), self.ready(queue, "low")
+
+    def dead(self, queue: str) -> str:
+        return f"{self.root}dead:{queue}"
+
+    def done(self, queue: str) -> str:
+        return f"{self.root}done:{queue}"
+
+    def parked(self, task: str) -> str:
+        return f"{self.root}parked:{task}"
+
+    def queue(self, queue: str) -> str:
+        return f"{self.root}queue:{queue}"
+
+    def worker(self, incarnation: str) -> str:
+        return f"{self.root}worker:{incarnation}"
+
+    def waiter(self, waiter: str) -> str:
+        return f"{self.root}waiter:{waiter}"
+
+    @staticmethod
+    def digest(task: str, unique: str) -> str:
+        """The unique key of a task as 32 hex characters: user text never stands in a key of Redis."""
+        return blake2b(f"{task}\0{unique}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,11 @@
+#!lua
+-- Publishes a recurring job. An unchanged definition keeps its next occurrence: a restart does not shift it.
+-- KEYS  1 definitions (hash)  2 occurrences (zset)
+-- ARGV  1 name  2 definition  3 next occurrence ms
+-- returns 1 when it is new or changed, 0 when it was known
+-- include: root alarm
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+wake_scheduler()
+return 1

@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- A worker is gone, by its own word or by the reaper's: its consumers, its description and its lease are removed.
+-- A consumer that still has pending tickets stays, and so does the lease, for the reaper: deleting it would lose jobs.
+-- KEYS  1 workers  2 description of the worker (hash)  then ready streams
+-- ARGV  1 now  2 incarnation
+-- returns the number of pending tickets that remain (0: all is removed)
+-- include: clock root alarm ticket
+local remaining = 0
+for index = 3, #KEYS do
+  local pending = redis.pcall('XPENDING', KEYS[index], GROUP, '-', '+', 1, ARGV[2])
+  if not pending.err then
+    if #pending == 0 then
+      redis.call('XGROUP', 'DELCONSUMER', KEYS[index], GROUP, ARGV[2])
+    else
+      remaining = remaining + 1
+    end
+  end
+end
+if remaining > 0 then
+  -- The lease ends now: the reaper need not wait for it.
+  redis.call('ZADD', KEYS[1], 'XX', 'LT', clock(ARGV[1]), ARGV[2])
+  wake_scheduler()
+  return remaining
+end
+redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('DEL', KEYS[2])
+return 0

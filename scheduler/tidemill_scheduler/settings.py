@@ -1,0 +1,29 @@
+"""What can be tuned in a scheduler, each with its unit in its name and the reason for its value."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Jobs of one promote call: half a millisecond on the server, so that nobody else waits.
+PROMOTE_BATCH: Final = 200
+# A queue's ready streams are filled up to this many jobs; the rest of a burst waits in the wheel, where it is cheap
+# and can still be cancelled or expire.
+HIGH_WATER_JOBS: Final = 10_000
+# How soon a full queue is looked at again. Workers make room without a word.
+FULL_RETRY_MS: Final = 20
+# Jobs of one recover call.
+RECOVER_PAGE: Final = 100
+# How often a job's worker may die while it runs, before the job is buried: three may be bad luck.
+MAX_CRASHES: Final = 3
+# Lease of a worker that left no description: the default of `tidemill worker`.
+DEFAULT_LEASE_MS: Final = 30_000
+# Records dropped in one call, and how often that is looked at.
+SWEEP_PAGE: Final = 500
+SWEEP_EVERY_MS: Final = 60_000
+EXPIRE_PAGE: Final = 200
+# Recurring jobs handled before everything else gets its turn.
+OCCURRENCES_PAGE: Final = 100
+# A recurring job whose definition can't be read is looked at again after this.
+BROKEN_DEFINITION_MS: Final = 3_600_000
+# With nothing to do, a scheduler looks once in this time: what was missed while a message was lost is found then.
+IDLE_MS: Final = 60_000
