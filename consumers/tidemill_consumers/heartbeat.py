@@ -1,8 +1,8 @@
 """Keeps the worker's lease, and listens for what concerns its running jobs.
 
 Two threads with a connection each. One renews the lease, four times a lease, and is told which jobs are to be cancelled
-and which queues are paused. The other listens for messages that make the first one look at once. Neither shares a thread
-with a job, so a job that blocks its loop or waits in C does not cost the lease.
+and which queues are paused. The other listens for messages that make the first one look at once. Neither shares a
+thread with a job, so a job that blocks its loop or waits in C does not cost the lease.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Collection
 from typing import Protocol
 
 from tidemill import telemetry
-from tidemill.connection import Line, Link
-from tidemill.target import Target
+from tidemill.connection import Line, Link, open_line
 from tidemill.errors import TidemillError
+from tidemill.target import Target
 from tidemill.telemetry import Event
 from tidemill.wire.scripts import Renewal, Scripts
 from tidemill_consumers import settings
@@ -58,7 +58,7 @@ class Heartbeat:
         self._closed = True
         self._wanted.set()
         if self._line is not None:
-            self._line.close()
+            self._line.interrupt()
         for thread in self._threads:
             thread.join(2)
         self._link.close()
@@ -90,18 +90,25 @@ class Heartbeat:
         """A message only makes the lease thread look: what was missed while disconnected is found by it as well."""
         while not self._closed:
             try:
-                self._line = line = Line(self._target)
-                line.subscribe([self._scripts.keys.control])
-                self._wanted.set()
-                while not self._closed:
-                    if any(self._concerns(message) for _, message in line.messages(settings.BLOCK_MS / 1000)):
-                        self._wanted.set()
+                self._follow()
             except (TidemillError, OSError):
                 pass
             except Exception as error:  # noqa: BLE001 - without this thread a cancellation is only late
                 telemetry.event(Event.WORKER_FAILED, role="control", error=f"{type(error).__name__}: {error}")
             if not self._closed:
                 time.sleep(min(1.0, self._interval_seconds))
+
+    def _follow(self) -> None:
+        line = open_line(self._target)
+        try:
+            line.subscribe([self._scripts.keys.control])
+            self._line = line
+            self._wanted.set()
+            while not self._closed:
+                if any(self._concerns(message) for _, message in line.messages(settings.BLOCK_MS / 1000)):
+                    self._wanted.set()
+        finally:
+            line.close()
 
     def _concerns(self, message: str) -> bool:
         return message == "queues" or self._tenant.incarnation in message

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from tidemill import settings as client_settings
 from tidemill import telemetry
-from tidemill.connection import Line
-from tidemill.target import Target
+from tidemill.connection import Line, open_line
 from tidemill.errors import GroupMissing, ServerUnavailable, TidemillError
+from tidemill.target import Target
 from tidemill.telemetry import Event
 from tidemill.wire.scripts import Scripts, Taken, Ticket
 from tidemill_consumers import settings
@@ -66,19 +66,22 @@ class Reader:
         """Ends a blocking read, so that the reader looks at its queues again."""
         line = self._line
         if line is not None:
-            line.close()
+            line.interrupt()
 
     def _serve(self) -> None:
         began_failing: float | None = None
         pause_seconds = client_settings.RETRY_BASE_SECONDS
         while not self._closed:
             try:
-                self._connect()
+                line = self._connect()
                 if began_failing is not None:
                     outage_seconds = round(time.monotonic() - began_failing, 1)
                     telemetry.event(Event.SERVER_BACK, server=self._target.masked, outage_s=outage_seconds)
                 began_failing, pause_seconds = None, client_settings.RETRY_BASE_SECONDS
-                self._read_on()
+                try:
+                    self._read_on(line)
+                finally:
+                    line.close()
             except GroupMissing:
                 self._repair()
             except ServerUnavailable as error:
@@ -94,9 +97,10 @@ class Reader:
                 telemetry.event(Event.WORKER_FAILED, exc=error, role="reader", error=f"{type(error).__name__}: {error}")
                 time.sleep(client_settings.RETRY_CAP_SECONDS)
 
-    def _connect(self) -> None:
+    def _connect(self) -> Line:
         timeout_seconds = settings.BLOCK_MS / 1000 + client_settings.REPLY_TIMEOUT_SECONDS
-        self._line = Line(self._target, timeout_seconds)
+        self._line = open_line(self._target, timeout_seconds)
+        return self._line
 
     def _repair(self) -> None:
         """Somebody deleted a stream or its group: they are made again, at 0."""
@@ -106,9 +110,7 @@ class Reader:
             telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
             time.sleep(client_settings.RETRY_CAP_SECONDS)
 
-    def _read_on(self) -> None:
-        line = self._line
-        assert line is not None
+    def _read_on(self, line: Line) -> None:
         tickets = self._strays(line)
         more = bool(tickets)
         while not self._closed:

@@ -66,7 +66,9 @@ class _Process:
             return
         if self.process is not None:
             lived = now - self._started_at
-            self._pause_seconds = 0.0 if lived > _SETTLED_SECONDS else min(2 * self._pause_seconds + 0.5, _MAX_PAUSE_SECONDS)
+            self._pause_seconds = (
+                0.0 if lived > _SETTLED_SECONDS else min(2 * self._pause_seconds + 0.5, _MAX_PAUSE_SECONDS)
+            )
             telemetry.event(
                 Event.CHILD_STOPPED, pid=self.process.pid, reason="ended", exit_code=self.process.returncode
             )

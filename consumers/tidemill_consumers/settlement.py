@@ -1,12 +1,12 @@
 """Tells the server what came of runs: in batches, and until it has answered.
 
 Outcomes are put into a queue; one thread takes all that are there, groups them by script and stream, and sends the
-groups in one round trip. While it is under way the next outcomes gather, so batches grow with the load by themselves and
-a lone job is settled at once.
+groups in one round trip. While it is under way the next outcomes gather, so batches grow with the load by themselves
+and a lone job is settled at once.
 
 Every settlement is fenced: the script refuses it when the attempt is not the current one any more (FENCED: this worker
-was taken for dead and the job recovered), and answers a repeated call as done. So when a reply is lost, or the server is
-away, the same batch is sent again, however often; nothing can be settled twice.
+was taken for dead and the job recovered), and answers a repeated call as done. So when a reply is lost, or the server
+is away, the same batch is sent again, however often; nothing can be settled twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
 from tidemill.wire.scripts import Scripts, Taken
 from tidemill_consumers import settings
-from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Progressed, Released, Retried, Succeeded
+from tidemill_consumers.outcomes import (
+    Cancelled,
+    Dead,
+    Outcome,
+    Parked,
+    Progressed,
+    Released,
+    Retried,
+    Succeeded,
+)
 
 _FENCED: Final = 0
 
@@ -98,7 +107,9 @@ class Settlement:
                 answers = self._link.run_all(commands)
             except (ServerUnavailable, QueueFull) as error:
                 telemetry.event(
-                    Event.SERVER_UNAVAILABLE, server=self._link.target.masked, error=str(error.__cause__ or error)
+                    Event.SERVER_UNAVAILABLE,
+                    server=self._link.target.masked,
+                    error=str(error.__cause__ or error),
                 )
             except TidemillError as error:
                 # A reply that is no reply of our script: nothing that sending again could mend. The jobs stay in the

@@ -4,7 +4,7 @@
                         ▲
     heartbeat ──cancel──┘
 
-Life: start → run → drain → stop. `held` is every job that was taken and is not settled; it bounds what the reader takes.
+Life: start → run → drain → stop. `held` is every job that was taken and is not settled; it bounds what is taken.
 """
 
 from __future__ import annotations
@@ -108,7 +108,11 @@ class Worker:
         self._link.close()
         elapsed = round(time.monotonic() - self._began, 1)
         telemetry.event(
-            Event.WORKER_STOPPED, worker=self.incarnation, done=self._done, returned=returned, elapsed_s=elapsed
+            Event.WORKER_STOPPED,
+            worker=self.incarnation,
+            done=self._done,
+            returned=returned,
+            elapsed_s=elapsed,
         )
 
     def _hand_back_waiting(self) -> int:
@@ -244,9 +248,7 @@ class Worker:
         ready_ms = max(taken.created_ms, taken.due_ms)
         lateness_s = (now_ms - taken.due_ms) / 1000 if taken.due_ms else None
         telemetry.job_started(taken.queue, (now_ms - ready_ms) / 1000, lateness_s)
-        telemetry.event(
-            Event.JOB_STARTED, job_id=taken.id, task=taken.task, queue=taken.queue, attempt=taken.tries
-        )
+        telemetry.event(Event.JOB_STARTED, job_id=taken.id, task=taken.task, queue=taken.queue, attempt=taken.tries)
 
     def finished(self, run: Run, outcome: Outcome) -> None:
         if not run.finish():

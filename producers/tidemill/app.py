@@ -125,7 +125,7 @@ class Tidemill:
                 check=checker(function, task),
             )
             self._add(definition)
-            kind = AsyncTask if is_async else Task
+            kind: type[Task[..., Any]] = AsyncTask if is_async else Task
             return kind(self.client, definition, options)
 
         return register
@@ -148,7 +148,7 @@ class Tidemill:
         return dataclass
 
     def named(self, name: str) -> NamedTask[Any]:
-        """A task by its name, without its code: `mill.named("images.thumbnail").using(queue="slow").enqueue("cat.jpg")`.
+        """A task by its name, without its code: `mill.named("images.thumbnail").using(queue="slow")`.
 
         Without a queue it goes where the workers that know it said that it belongs, else to "default".
         """

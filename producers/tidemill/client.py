@@ -129,7 +129,7 @@ class Client:
                 if state in _OVER or not state:
                     return
                 left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0 or not (yield Pause(wakeup, left)):
+                if (left is not None and left <= 0) or not (yield Pause(wakeup, left)):
                     raise TimeoutError(f"job {job_id} was not over after {timeout:g} s; it is {state}")
             finally:
                 self._waiter.discard(job_id, wakeup)

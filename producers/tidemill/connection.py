@@ -13,21 +13,30 @@ import asyncio
 import contextlib
 import os
 import random
+import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import redis
-import redis.asyncio as aioredis
+from redis.asyncio import connection as async_connection
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as DriverTimeoutError
 from redis.retry import Retry
 
 from tidemill import settings
-from tidemill.errors import GroupMissing, InvalidInput, QueueFull, ServerUnavailable, ServerUnsuitable, TidemillError
+from tidemill.errors import (
+    GroupMissing,
+    InvalidInput,
+    QueueFull,
+    ServerUnavailable,
+    ServerUnsuitable,
+    TidemillError,
+)
 from tidemill.faults import Fault, classify
 from tidemill.logs import mask_url
 from tidemill.target import Target
@@ -40,6 +49,8 @@ _LOST = (DriverConnectionError, DriverTimeoutError, OSError, EOFError)
 
 class _Wire(Protocol):
     """The part of redis-py's Connection that is used."""
+
+    _sock: socket.socket | None
 
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
@@ -68,7 +79,7 @@ class Attempts:
 
     def failed(self, error: Exception) -> float:
         fault = Fault.LOST if isinstance(error, _LOST) else classify(str(error))
-        if isinstance(error, redis.exceptions.AuthenticationError):
+        if isinstance(error, AuthenticationError):
             fault = Fault.DENIED
         if fault is Fault.FULL:
             raise QueueFull(
@@ -95,7 +106,7 @@ class Attempts:
 def _options(url: str, reply_timeout_seconds: float) -> dict[str, Any]:
     """What redis-py makes of the URL, with our timeouts. Raises InvalidInput for a URL that it can't read."""
     try:
-        parsed = dict(cast(dict[str, Any], redis.connection.parse_url(url)))
+        parsed = cast(Callable[[str], dict[str, Any]], parse_url)(url)
     except ValueError as error:
         raise InvalidInput(f"server URL {mask_url(url)!r} can't be read: {error}") from error
     parsed.update(
@@ -103,7 +114,6 @@ def _options(url: str, reply_timeout_seconds: float) -> dict[str, Any]:
         socket_connect_timeout=settings.CONNECT_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
-        lib_name="tidemill",
     )
     return parsed
 
@@ -114,7 +124,7 @@ def _connection_class(options: dict[str, Any], sync: bool) -> Callable[..., Any]
     if sync:
         return cast(Callable[..., Any], kind)
     name = cast(type, kind).__name__
-    return cast(Callable[..., Any], getattr(aioredis.connection, name))
+    return cast(Callable[..., Any], getattr(async_connection, name))
 
 
 def _missing_scripts(commands: Sequence[Command[Any]], replies: Sequence[object]) -> list[int]:
@@ -195,21 +205,35 @@ class Line:
                         pass
             return found
 
+    def interrupt(self) -> None:
+        """From another thread: a read that waits, and all that come after, end with ServerUnavailable."""
+        # Not `disconnect`: it would take the socket from under the thread that reads it.
+        connected = self._wire._sock  # pyright: ignore[reportPrivateUsage] - redis-py has no public way to say this
+        if connected is not None:
+            with contextlib.suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """May be called from another thread: a read that waits ends with ServerUnavailable."""
+        """By the thread that owns it."""
         with contextlib.suppress(*_LOST):
             self._wire.disconnect()
 
 
 @contextlib.contextmanager
-def driver_errors_mapped(target: Target) -> Iterator[None]:
+def driver_errors_mapped(target: Target) -> Generator[None]:
     """For calls that are made once: whatever fails is one of ours."""
     try:
         yield
+    except TidemillError:
+        raise
     except (RedisError, *_LOST) as error:
-        if isinstance(error, TidemillError):
-            raise
         Attempts(target, deadline_seconds=-1).failed(error)
+
+
+def open_line(target: Target, reply_timeout_seconds: float = settings.REPLY_TIMEOUT_SECONDS) -> Line:
+    """A connection for a thread of its own. Raises ServerUnavailable, ServerUnsuitable, InvalidInput."""
+    with driver_errors_mapped(target):
+        return Line(target, reply_timeout_seconds)
 
 
 class Link:
@@ -239,9 +263,9 @@ class Link:
                 error = _first_error(replies)
                 if error is None:
                     return replies
+            except TidemillError:  # decided already: no server to be found, or one that will not do
+                raise
             except (RedisError, *_LOST) as lost:
-                if isinstance(lost, TidemillError) and not isinstance(lost, ServerUnavailable):
-                    raise
                 error = lost
             attempts = attempts or Attempts(self.target, self._deadline_seconds)
             wait = attempts.failed(error)
@@ -312,9 +336,7 @@ class AsyncLink:
     def __init__(self, target: Target, deadline_seconds: float = settings.SERVER_DEADLINE_SECONDS) -> None:
         self.target = target
         self._deadline_seconds = deadline_seconds
-        self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[_AsyncLine]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[_AsyncLine]] = weakref.WeakKeyDictionary()
 
     async def run(self, command: Command[T]) -> T:
         """As `Link.run`."""
@@ -333,9 +355,9 @@ class AsyncLink:
                 error = _first_error(replies)
                 if error is None:
                     return replies
+            except TidemillError:  # decided already: no server to be found, or one that will not do
+                raise
             except (RedisError, *_LOST) as lost:
-                if isinstance(lost, TidemillError) and not isinstance(lost, ServerUnavailable):
-                    raise
                 error = lost
             attempts = attempts or Attempts(self.target, self._deadline_seconds)
             wait = attempts.failed(error)

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from tidemill import validation
 from tidemill.errors import InvalidInput
 
 # A progress text longer than this is cut: it is shown in one line of a terminal or a page.
@@ -32,7 +33,7 @@ class CurrentJob:
     def __init__(
         self,
         *,
-        id: str,  # noqa: A002 - the same name as `Job.id`
+        id: str,
         task: str,
         queue: str,
         attempt: int,
@@ -68,7 +69,7 @@ class CurrentJob:
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Reports how far the job is: a fraction from 0 to 1, and a text to show. The last report wins."""
-        if not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
+        if not 0 <= validation.number("progress", fraction) <= 1:
             raise InvalidInput(f"progress must be a number from 0 to 1, not {fraction!r}")
         self._report(float(fraction), str(text)[:MAX_PROGRESS_CHARS])
 

@@ -196,9 +196,7 @@ class _Field:
         """What one item of a list (`*`, `5`, `1-5`, `MON-FRI/2`, `5/15`) stands for."""
         match = _ITEM.fullmatch(item)
         if match is None:
-            raise ValueError(
-                f"{self.name} {item[:20]!r} is malformed: use * 5 1-5 */15 1,2{self.other_forms}"
-            )
+            raise ValueError(f"{self.name} {item[:20]!r} is malformed: use * 5 1-5 */15 1,2{self.other_forms}")
         step = int(match["step"] or 1)
         if step == 0:
             raise ValueError(f"{self.name} {item[:20]!r} has a step of 0: use 1 or more")

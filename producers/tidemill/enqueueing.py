@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_QUEUE: Final = "default"
 
 
-class _Arguments(Protocol):
+class Arguments(Protocol):
+    """The arguments of one job."""
+
     @property
     def args(self) -> tuple[object, ...]: ...
     @property
@@ -33,7 +35,7 @@ class Plan:
     client: Client
     task: str
     options: Options
-    calls: list[Any]
+    calls: Sequence[Arguments]
 
 
 def at(options: Options, due_ms: int) -> Options:
@@ -80,7 +82,7 @@ def _queue_of(plan: Plan) -> Operation[str]:
 def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[Iterator[Job[Any]]]:
     options = plan.options
     job_id = new[0].id if len(new) == 1 else None
-    with telemetry.send(queue, plan.task, job_id=job_id, count=len(new), body_bytes=len(new[0].body)):
+    with telemetry.send(queue, plan.task, job_id=job_id, count=len(new)):
         shared = NewJobs(
             queue=queue,
             task=plan.task,

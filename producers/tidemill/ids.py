@@ -16,7 +16,7 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 # A generator of our own, since a program that seeds `random` for its own ends would make the same ids in each of its
 # processes; and a fork must not continue its parent's sequence.
-_random = random.Random(os.urandom(32))  # noqa: S311 - unguessable is not required, only unique
+_random = random.Random(os.urandom(32))
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 

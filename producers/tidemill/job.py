@@ -71,9 +71,7 @@ class Job(Generic[R]):
 
     __slots__ = ("_client", "_record", "_state", "id")
 
-    def __init__(
-        self, client: Client, job_id: str, state: JobState, record: Record | None = None
-    ) -> None:
+    def __init__(self, client: Client, job_id: str, state: JobState, record: Record | None = None) -> None:
         self.id = job_id
         self._client = client
         self._state = state
@@ -83,7 +81,7 @@ class Job(Generic[R]):
         return f"<Job {self.id} {self._state}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Job) and cast("Job[Any]", other).id == self.id
+        return isinstance(other, Job) and str(other.id) == self.id
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -56,9 +56,7 @@ def configure(format: LogFormat, level: str = "info", stream: TextIO | None = No
         raise InvalidInput(f"log level {level!r}: it must be one of {', '.join(LEVELS)}")
     target = sys.stderr if stream is None else stream
     handler = _Handler(target)
-    handler.setFormatter(
-        JsonFormatter() if format == "json" else HumanFormatter(colour=_wants_colour(target))
-    )
+    handler.setFormatter(JsonFormatter() if format == "json" else HumanFormatter(colour=_wants_colour(target)))
     handler.addFilter(JobContext())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:

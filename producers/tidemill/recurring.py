@@ -61,8 +61,6 @@ def unpack(name: str, definition: bytes) -> Recurring:
     try:
         schedule = from_wire(fields.pop("schedule"))
         missed = MissedRuns(fields.pop("missed"))
-        if not isinstance(schedule, (Cron, Interval)):
-            raise TypeError(f"a schedule of type {type(schedule).__name__}")
         return Recurring(name=name, schedule=schedule, missed=missed, **fields)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CorruptRecord(f"the recurring job {name!r} can't be read: {error}") from error

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tidemill import validation
 from tidemill.errors import InvalidInput
 
 Backoff = Literal["constant", "linear", "exponential"]
@@ -38,13 +39,16 @@ class Retry:
     dont_retry_on: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_attempts, int) or not 1 <= self.max_attempts <= 1000:
-            raise InvalidInput(f"Retry.max_attempts must be 1 to 1000, not {self.max_attempts!r}")
-        if self.backoff not in ("constant", "linear", "exponential"):
-            raise InvalidInput(f"Retry.backoff must be constant, linear or exponential, not {self.backoff!r}")
-        for name, least, most in (("base", 0, 86_400), ("factor", 1, 100), ("cap", 0, 30 * 86_400), ("jitter", 0, 1)):
+        validation.whole("Retry.max_attempts", self.max_attempts, 1, 1000)
+        validation.one_of("Retry.backoff", self.backoff, ("constant", "linear", "exponential"))
+        for name, least, most in (
+            ("base", 0, 86_400),
+            ("factor", 1, 100),
+            ("cap", 0, 30 * 86_400),
+            ("jitter", 0, 1),
+        ):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not least <= value <= most:
+            if not least <= validation.number(f"Retry.{name}", value) <= most:
                 raise InvalidInput(f"Retry.{name} must be {least} to {most}, not {value!r}")
 
     def applies(self, error: BaseException, tries: int) -> bool:
@@ -65,9 +69,7 @@ class Retry:
 
     def to_wire(self) -> dict[str, object]:
         """What a job carries of its own policy; exception classes stay with the task."""
-        return {
-            name: getattr(self, name) for name in ("max_attempts", "backoff", "base", "factor", "cap", "jitter")
-        }
+        return {name: getattr(self, name) for name in ("max_attempts", "backoff", "base", "factor", "cap", "jitter")}
 
     @classmethod
     def from_wire(cls, fields: Mapping[str, object], task: Retry) -> Retry:

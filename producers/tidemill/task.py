@@ -124,9 +124,7 @@ class Task(Enqueuer[R], Generic[P, R]):
         """As `tidemill.call`, with the arguments checked by type checkers."""
         return Call(args, kwargs)
 
-    def _one(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], options: Options
-    ) -> enqueueing.Plan:
+    def _one(self, args: tuple[object, ...], kwargs: Mapping[str, object], options: Options) -> enqueueing.Plan:
         self.definition.check(*args, **kwargs)
         return self._plan((Call(args, kwargs),), options)
 

@@ -61,7 +61,7 @@ def duration_ms(name: str, value: object, *, zero: bool = True) -> int:
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = value
     else:
         raise InvalidInput(f"{name} must be a timedelta or a number of seconds, not {value!r}")
     if not 0 <= seconds <= MAX_DELAY_DAYS * 86_400 or (seconds == 0 and not zero):
@@ -82,6 +82,12 @@ def instant_ms(name: str, value: object) -> int:
         raise InvalidInput(f"{name} {value.isoformat()} is more than {MAX_DELAY_DAYS} days ahead")
     since = value - datetime(1970, 1, 1, tzinfo=UTC)
     return max(0, -(-since // timedelta(milliseconds=1)))
+
+
+def number(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise InvalidInput(f"{name} must be a number, not {value!r}")
 
 
 def whole(name: str, value: object, least: int, most: int) -> int:

@@ -17,7 +17,7 @@ from collections import defaultdict
 from typing import Final
 
 from tidemill import settings
-from tidemill.connection import Line
+from tidemill.connection import Line, open_line
 from tidemill.errors import TidemillError
 from tidemill.ids import new_id
 from tidemill.target import Target
@@ -102,7 +102,7 @@ class Waiter:
             self._closed = True
             thread, line = self._thread, self._line
         if line is not None:
-            line.close()
+            line.interrupt()
         if thread is not None:
             thread.join(settings.REPLY_TIMEOUT_SECONDS)
         with self._lock:
@@ -116,14 +116,18 @@ class Waiter:
             except (TidemillError, OSError):
                 pass
             except Exception as error:  # noqa: BLE001 - this thread must not die while somebody waits
-                event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=f"{type(error).__name__}: {error}")
+                event(
+                    Event.SERVER_UNAVAILABLE,
+                    server=self._target.masked,
+                    error=f"{type(error).__name__}: {error}",
+                )
             self._listening.clear()
             if not self._closed:
                 time.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, settings.RETRY_CAP_SECONDS)
 
     def _follow(self) -> None:
-        line = Line(self._target)
+        line = open_line(self._target)
         try:
             line.subscribe([self._keys.waiter(self.name)])
             self._line = line

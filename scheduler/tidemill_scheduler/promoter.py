@@ -16,9 +16,7 @@ class Promoter:
 
     def run(self, queues: Iterable[str], now_ms: int) -> float:
         """Promotes a batch of each. Returns after how many milliseconds there is more to do."""
-        calls = [
-            self._scripts.promote(queue, settings.PROMOTE_BATCH, settings.HIGH_WATER_JOBS) for queue in queues
-        ]
+        calls = [self._scripts.promote(queue, settings.PROMOTE_BATCH, settings.HIGH_WATER_JOBS) for queue in queues]
         return min(self._wait_ms(answer, now_ms) for answer in self._link.run_all(calls))
 
     @staticmethod

@@ -1,8 +1,8 @@
 """RUNNING → READY for the jobs of dead workers.
 
 A worker is dead when its lease is over, whatever its jobs' length: liveness is what the lease says, and no job needs a
-timeout to be recovered. Each of its queues is gone through in pages, so no call is long, and any number of schedulers may
-do it at once: recover.lua moves a ticket once. When nothing is left, the worker is forgotten (retire.lua).
+timeout to be recovered. Each of its queues is gone through in pages, so no call is long, and any number of schedulers
+may do it at once: recover.lua moves a ticket once. When nothing is left, the worker is forgotten (retire.lua).
 
 After the server was down, leases have run out that nobody could renew. So a lease counts as over only when the server
 has been up for as long as that lease: a worker that lives renews it in that time.
@@ -59,7 +59,8 @@ class Reaper:
 
     def _page(self, incarnation: str, queue: str) -> int:
         error = RemoteError(
-            "worker_lost", f"its worker died {settings.MAX_CRASHES + 1} times while it ran, {incarnation} the last time"
+            "worker_lost",
+            f"its worker died {settings.MAX_CRASHES + 1} times while it ran, {incarnation} the last time",
         )
         found = self._link.run(
             self._scripts.recover(

@@ -38,13 +38,20 @@ class RecurringJobs:
         )
         if made > 0:
             telemetry.event(
-                Event.RECURRING_ENQUEUED, name=recurring.name, task=recurring.task, queue=recurring.queue, count=made
+                Event.RECURRING_ENQUEUED,
+                name=recurring.name,
+                task=recurring.task,
+                queue=recurring.queue,
+                count=made,
             )
 
     def _postpone(self, name: str, due_ms: int, now_ms: int, error: Exception) -> None:
         """A definition that can't be read must not keep the others from their time, nor be thrown away."""
         telemetry.event(
-            Event.SCHEDULER_FAILED, role=f"recurring job {name}", error=str(error), delay_ms=settings.BROKEN_DEFINITION_MS
+            Event.SCHEDULER_FAILED,
+            role=f"recurring job {name}",
+            error=str(error),
+            delay_ms=settings.BROKEN_DEFINITION_MS,
         )
         later_ms = now_ms + settings.BROKEN_DEFINITION_MS
         self._link.run(self._scripts.tick(name, due_ms, later_ms, NewJobs("default", "none"), b"", ()))

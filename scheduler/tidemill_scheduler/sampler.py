@@ -1,4 +1,4 @@
-"""Feeds the gauges of queue depth and age. It is asked by the metrics reader, so it costs nothing when there is none."""
+"""Feeds the gauges of queue depth and age. The metrics reader asks it, so it costs nothing when there is none."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Final
 from tidemill import settings as client_settings
 from tidemill import telemetry
 from tidemill.app import Tidemill
-from tidemill.connection import Line, Link
+from tidemill.connection import Line, Link, open_line
 from tidemill.errors import ServerUnavailable
 from tidemill.ids import new_id
 from tidemill.telemetry import Event
@@ -49,7 +49,7 @@ class Scheduler:
     def stop(self) -> None:
         self._stop.set()
         if self._line is not None:
-            self._line.close()
+            self._line.interrupt()
 
     def run(self) -> None:
         began = time.monotonic()
@@ -57,9 +57,12 @@ class Scheduler:
         pause_seconds = client_settings.RETRY_BASE_SECONDS
         while not self._stop.is_set():
             try:
-                self._connect()
+                line = self._connect()
                 pause_seconds = client_settings.RETRY_BASE_SECONDS
-                self._follow()
+                try:
+                    self._follow(line)
+                finally:
+                    line.close()
             except ServerUnavailable as error:
                 if not self._stop.is_set():
                     telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
@@ -72,15 +75,14 @@ class Scheduler:
         elapsed = round(time.monotonic() - began, 1)
         telemetry.event(Event.SCHEDULER_STOPPED, scheduler=self.name, elapsed_s=elapsed)
 
-    def _connect(self) -> None:
-        self._line = Line(self._target)
-        self._line.subscribe([self._scripts.keys.alarm])
+    def _connect(self) -> Line:
+        self._line = line = open_line(self._target)
+        line.subscribe([self._scripts.keys.alarm])
         self._reaper.connected()
         telemetry.event(Event.SCHEDULER_STARTED, scheduler=self.name, server=self._target.masked)
+        return line
 
-    def _follow(self) -> None:
-        line = self._line
-        assert line is not None
+    def _follow(self, line: Line) -> None:
         while not self._stop.is_set():
             survey = self._link.run(self._scripts.survey())
             asked_at = time.monotonic()

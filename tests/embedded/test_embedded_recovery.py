@@ -108,9 +108,7 @@ with server_lock(directory) as second:
 os.close(writable)
 os.waitpid(child, 0)
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(directory)], stdout=subprocess.PIPE, text=True, check=True
-    )
+    ended = subprocess.run([sys.executable, "-c", code, str(directory)], stdout=subprocess.PIPE, text=True, check=True)
     assert ended.stdout == "free\n"
 
 
@@ -138,9 +136,7 @@ def test_a_suspended_server_is_a_clear_error_and_not_a_second_server(
     assert ensure_running(directory).pid == server.pid
 
 
-def test_a_server_that_still_loads_is_alive_and_waited_for(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_still_loads_is_alive_and_waited_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ensure_running(directory)
     with client(first) as connected, connected.pipeline(transaction=False) as commands:
         for number in range(8000):

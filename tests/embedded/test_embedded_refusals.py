@@ -54,25 +54,19 @@ def test_a_binary_named_by_the_environment_is_used(directory: Path, monkeypatch:
         assert f"'executable': '{named}'" in str(ask(connected, "INFO", "server"))
 
 
-def test_a_named_binary_that_is_not_there_is_a_clear_error(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_binary_that_is_not_there_is_a_clear_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_SERVER_BINARY", "no-such-server")
     with pytest.raises(ServerUnavailable, match="TIDEMILL_SERVER_BINARY names 'no-such-server'"):
         ensure_running(directory)
 
 
-def test_a_binary_that_is_no_server_is_a_clear_error(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_binary_that_is_no_server_is_a_clear_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_SERVER_BINARY", "false")
     with pytest.raises(ServerUnavailable, match="ended with code 1"):
         ensure_running(directory)
 
 
-def test_a_binary_that_stays_in_the_foreground_is_ended(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_binary_that_stays_in_the_foreground_is_ended(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stays = directory.parent / "stays"
     stays.write_text("#!/bin/sh\nexec sleep 60\n")
     stays.chmod(0o755)

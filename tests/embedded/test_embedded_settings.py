@@ -57,9 +57,7 @@ def test_the_starter_is_left_without_a_child(directory: Path) -> None:
         "import os, sys; from pathlib import Path; from tidemill.embedded import ensure_running;"
         "ensure_running(Path(sys.argv[1])); os.waitpid(-1, os.WNOHANG)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(directory)], stderr=subprocess.PIPE, text=True, check=False
-    )
+    ended = subprocess.run([sys.executable, "-c", code, str(directory)], stderr=subprocess.PIPE, text=True, check=False)
     assert "ChildProcessError" in ended.stderr
 
 

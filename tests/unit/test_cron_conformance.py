@@ -44,9 +44,7 @@ class Graded(Case):
     results: NotRequired[dict[str, object]]
 
 
-EXAMPLES = cast(
-    list[Example], json.loads(Path(__file__).with_name("cron_cases.json").read_text(encoding="utf-8"))
-)
+EXAMPLES = cast(list[Example], json.loads(Path(__file__).with_name("cron_cases.json").read_text(encoding="utf-8")))
 
 
 def to_ms(moment: str) -> int:
@@ -80,8 +78,7 @@ def shared_cases(grade: str) -> list[Graded]:
 
 def dissent(cases: list[Graded]) -> list[str]:
     return [
-        f"{case['expr']} in {case['tz']} after {case['base']}: "
-        f"expected {case.get('expect')}, got {answer(case, 5)}"
+        f"{case['expr']} in {case['tz']} after {case['base']}: expected {case.get('expect')}, got {answer(case, 5)}"
         for case in cases
         if not agrees(case, case.get("expect", []))
     ]

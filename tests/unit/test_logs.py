@@ -296,9 +296,7 @@ def test_a_queued_record_keeps_the_labels_of_where_it_was_made() -> None:
 
 
 def test_a_traceback_that_was_rendered_before_is_used() -> None:
-    record = logging.makeLogRecord(
-        {"name": "app", "msg": "x", "levelname": "INFO", "exc_text": "ValueError: old"}
-    )
+    record = logging.makeLogRecord({"name": "app", "msg": "x", "levelname": "INFO", "exc_text": "ValueError: old"})
     assert json.loads(JsonFormatter().format(record))["exc"] == "ValueError: old"
 
 

@@ -196,9 +196,7 @@ def test_threads_that_share_an_expression_do_not_disturb_each_other() -> None:
     assert together == alone
 
 
-@pytest.mark.parametrize(
-    "expression", ["*/5 * * * *", "30 2 * * *", "0 9 * * 1-5", "0 0 29 2 *", "0 0 1 * 5L"]
-)
+@pytest.mark.parametrize("expression", ["*/5 * * * *", "30 2 * * *", "0 9 * * 1-5", "0 0 29 2 *", "0 0 1 * 5L"])
 def test_the_next_occurrence_takes_less_than_a_millisecond(expression: str) -> None:
     cron = Cron(expression, "Europe/Berlin")
     assert min(repeat(lambda: cron.next_after_ms(NEW_YEAR_MS), number=100, repeat=3)) / 100 < 0.001
@@ -296,14 +294,10 @@ def test_occurrences_around_a_change_of_the_clock_are_those_of_counting(
 @given(
     day=st.sampled_from(["*", "?", "1", "31", "30,31", "13", "L", "1,L", "28-31,L", "*/9", "5/10"]),
     month=st.sampled_from(["*", "2", "JAN,FEB", "*/3", "4,6,9,11", "11-12"]),
-    weekday=st.sampled_from(
-        ["*", "?", "0", "7", "MON-FRI", "SAT-SUN", "5L", "1#1", "2,5#5", "*/3", "0L,1#2"]
-    ),
+    weekday=st.sampled_from(["*", "?", "0", "7", "MON-FRI", "SAT-SUN", "5L", "1#1", "2,5#5", "*/3", "0L,1#2"]),
     start=st.dates(date(2019, 1, 1), date(2031, 1, 1)),
 )
-def test_the_days_of_an_expression_are_those_of_counting(
-    day: str, month: str, weekday: str, start: date
-) -> None:
+def test_the_days_of_an_expression_are_those_of_counting(day: str, month: str, weekday: str, start: date) -> None:
     days = [start + timedelta(days=k) for k in range(1, 801)]
     expected = [shown for shown in days if matches_day(shown, day, month, weekday)]
     try:
@@ -465,9 +459,7 @@ def test_a_rule_read_from_the_wire_is_as_good_as_the_member() -> None:
     now_ms = NEW_YEAR_MS + 5 * MINUTE_MS
     for missed in MissedRuns:
         from_text = cast(MissedRuns, missed.value)
-        assert plan(EVERY_MINUTE, from_text, NEW_YEAR_MS, now_ms) == plan(
-            EVERY_MINUTE, missed, NEW_YEAR_MS, now_ms
-        )
+        assert plan(EVERY_MINUTE, from_text, NEW_YEAR_MS, now_ms) == plan(EVERY_MINUTE, missed, NEW_YEAR_MS, now_ms)
 
 
 def test_a_plan_without_room_is_refused() -> None:

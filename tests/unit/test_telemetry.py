@@ -160,9 +160,7 @@ def test_a_send_counts_its_messages_and_its_time(measured: Metrics) -> None:
     assert measured.count("messaging.client.sent.messages") == 3
     assert measured.attributes("messaging.client.sent.messages") == labels
     assert measured.count("messaging.client.operation.duration") == 1
-    assert measured.attributes("messaging.client.operation.duration") == labels | {
-        "messaging.operation.type": "send"
-    }
+    assert measured.attributes("messaging.client.operation.duration") == labels | {"messaging.operation.type": "send"}
 
 
 def test_a_failed_send_is_counted_with_its_error(exporter: InMemorySpanExporter, measured: Metrics) -> None:
@@ -211,9 +209,7 @@ def test_process_links_to_the_send_when_a_span_is_there_already(exporter: InMemo
     assert [f"{link.context.trace_id:032x}" for link in processed.links] == [TRACEPARENT.split("-")[1]]
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", TRACEPARENT + "\n", "é"]
-)
+@pytest.mark.parametrize("bad", ["", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", TRACEPARENT + "\n", "é"])
 def test_a_traceparent_that_is_none_starts_a_trace(exporter: InMemorySpanExporter, bad: str) -> None:
     with telemetry.process("images", "t", job_id="j", attempt=1, traceparent=bad):
         pass
@@ -242,9 +238,7 @@ def test_a_job_that_nobody_traces_passes_its_context_on() -> None:
 # Processing
 
 
-def test_a_processed_job_has_every_attribute_of_the_table(
-    exporter: InMemorySpanExporter, measured: Metrics
-) -> None:
+def test_a_processed_job_has_every_attribute_of_the_table(exporter: InMemorySpanExporter, measured: Metrics) -> None:
     with telemetry.process(
         "images", "app.thumb", job_id="j1", attempt=2, worker_id="w1", server=Server("db", 1)
     ) as attempt:
@@ -270,9 +264,7 @@ def test_a_processed_job_has_every_attribute_of_the_table(
         "messaging.client.id": "w1",
         "messaging.tidemill.attempt": 2,
     }
-    assert measured.attributes("messaging.process.duration") == shared | {
-        "messaging.consumer.group.name": "tidemill"
-    }
+    assert measured.attributes("messaging.process.duration") == shared | {"messaging.consumer.group.name": "tidemill"}
     point = measured.only("messaging.process.duration")
     assert isinstance(point, HistogramDataPoint)
     assert tuple(point.explicit_bounds) == MESSAGING_BUCKETS_S
@@ -341,9 +333,7 @@ async def test_jobs_of_one_loop_keep_their_spans_and_labels_apart(exporter: InMe
     spans = exporter.get_finished_spans()
     inner = {span.name: span.parent for span in spans if span.kind is SpanKind.INTERNAL}
     outer = {
-        attributes_of(span)["messaging.message.id"]: span.context
-        for span in spans
-        if span.kind is SpanKind.CONSUMER
+        attributes_of(span)["messaging.message.id"]: span.context for span in spans if span.kind is SpanKind.CONSUMER
     }
     assert inner == outer
     assert len(inner) == 2
@@ -363,9 +353,7 @@ def test_a_delivery_is_counted_with_the_consumer_group(measured: Metrics) -> Non
     }
 
 
-def test_a_settled_batch_has_every_attribute_of_the_table(
-    exporter: InMemorySpanExporter, measured: Metrics
-) -> None:
+def test_a_settled_batch_has_every_attribute_of_the_table(exporter: InMemorySpanExporter, measured: Metrics) -> None:
     with telemetry.settle("images", 3, "succeeded"):
         pass
     shared = {
@@ -478,10 +466,7 @@ Everything = dict[str, Measured]
 def everything() -> Everything:
     """Each metric's unit and points after one use of each call, in a process that sets its providers late."""
     found: dict[str, list[object]] = json.loads(run_python(EVERYTHING))
-    return {
-        name: Measured(cast("str", unit), cast("list[Point]", points))
-        for name, (unit, points) in found.items()
-    }
+    return {name: Measured(cast("str", unit), cast("list[Point]", points)) for name, (unit, points) in found.items()}
 
 
 def test_the_table_names_every_metric_with_its_unit(everything: Everything) -> None:
@@ -636,9 +621,7 @@ def logged_events() -> Iterator[tuple[str, ast.Call]]:
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 match node:
-                    case ast.Call(
-                        args=[ast.Attribute(value=(ast.Name(id="Event") | ast.Attribute(attr="Event")))]
-                    ):
+                    case ast.Call(args=[ast.Attribute(value=(ast.Name(id="Event") | ast.Attribute(attr="Event")))]):
                         yield f"{path.relative_to(ROOT)}:{node.lineno}", node
                     case _:
                         pass

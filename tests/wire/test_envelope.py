@@ -171,9 +171,7 @@ def test_a_subclass_of_a_built_in_travels_as_the_built_in(codec: Codec, value: o
 
 
 @pytest.mark.parametrize("fold", [0, 1])
-@pytest.mark.parametrize(
-    "wall", ["2026-03-29T02:30", "2026-10-25T02:30", "2026-07-01T12:00", "1890-01-01T00:00"]
-)
+@pytest.mark.parametrize("wall", ["2026-03-29T02:30", "2026-10-25T02:30", "2026-07-01T12:00", "1890-01-01T00:00"])
 def test_a_zoned_datetime_keeps_its_zone_wall_time_and_offset(codec: Codec, wall: str, fold: int) -> None:
     value = datetime.fromisoformat(wall).replace(tzinfo=BERLIN, fold=fold)
     back = codec.decode_result(codec.encode_result(value))
@@ -312,9 +310,7 @@ def test_64_levels_are_carried_and_65_are_refused(codec: Codec, wrap: Callable[[
 
 
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError, ValueError, OSError])
-def test_a_value_that_fails_while_it_is_packed_is_refused_with_its_reason(
-    codec: Codec, error: type[Exception]
-) -> None:
+def test_a_value_that_fails_while_it_is_packed_is_refused_with_its_reason(codec: Codec, error: type[Exception]) -> None:
     @dataclass
     class Broken:
         x: int = 1
@@ -337,9 +333,7 @@ def test_a_value_that_fails_while_it_is_packed_is_refused_with_its_reason(
         (MAX_PAYLOAD_BYTES, "262152 bytes, over the limit of 262144 bytes"),
     ],
 )
-def test_a_payload_over_the_limit_is_refused_with_both_sizes(
-    codec: Codec, size_bytes: int, message: str
-) -> None:
+def test_a_payload_over_the_limit_is_refused_with_both_sizes(codec: Codec, size_bytes: int, message: str) -> None:
     with pytest.raises(PayloadTooLarge) as refused:
         codec.encode_call(("x" * size_bytes,), {})
     assert str(refused.value) == f"arguments are {message}: send a reference (a path, a key, a URL) instead"
@@ -463,9 +457,7 @@ def test_a_started_script_has_the_name_that_a_worker_imports(tmp_path: Path) -> 
     expected = {"app": ["app.py"], "shop.app": ["-m", "shop.app"], "__main__": ["-c", SCRIPT]}
     for name, command in expected.items():
         where = package if name == "app" else tmp_path
-        ran = subprocess.run(
-            [sys.executable, *command], cwd=where, capture_output=True, text=True, check=True
-        )
+        ran = subprocess.run([sys.executable, *command], cwd=where, capture_output=True, text=True, check=True)
         seen_module, seen_name, built_in, sent = ran.stdout.split(";", 3)
         assert (seen_module, seen_name, built_in) == (name, f"{name}.Point", "int")
         assert f"{name}.Point" in sent

@@ -122,9 +122,7 @@ def test_a_field_that_an_older_producer_did_not_send_takes_its_default(codec: Co
 
 
 def test_more_than_the_limit_is_refused_unread(codec: Codec) -> None:
-    with pytest.raises(
-        CorruptRecord, match=r"result can't be read: 300\.0 KiB, over the limit of 256\.0 KiB"
-    ):
+    with pytest.raises(CorruptRecord, match=r"result can't be read: 300\.0 KiB, over the limit of 256\.0 KiB"):
         codec.decode_result(bytes(300 * 1024))
 
 

@@ -24,7 +24,18 @@ from tidemill_consumers.loading import load_app
 from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
 from tidemill_consumers.run import Run
 
-_JOB_FIELDS: Final = ("id", "queue", "lane", "entry", "attempt", "uncounted", "task", "body", "options", "crashes")
+_JOB_FIELDS: Final = (
+    "id",
+    "queue",
+    "lane",
+    "entry",
+    "attempt",
+    "uncounted",
+    "task",
+    "body",
+    "options",
+    "crashes",
+)
 _TIME_FIELDS: Final = ("created_ms", "due_ms", "trace", "error", "incarnation")
 FIELDS: Final = _JOB_FIELDS + _TIME_FIELDS
 

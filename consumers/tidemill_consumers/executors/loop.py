@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from typing import cast
 
 from tidemill_consumers import pipeline
 from tidemill_consumers.executors import Host
@@ -74,8 +75,9 @@ class LoopExecutor:
 
     def interrupt(self, run: Run, why: Interrupt) -> None:
         def cancel() -> None:
-            if isinstance(run.place, asyncio.Task):
-                run.place.cancel()
+            task = cast("asyncio.Task[None] | None", run.place)
+            if task is not None:
+                task.cancel()
 
         self._loop.call_soon_threadsafe(cancel)
 

@@ -2,12 +2,12 @@
 
 A timeout raises `rq.timeouts.JobTimeoutException` in the thread, as RQ's TimerDeathPenalty does; a cancellation raises
 `JobCancelled`. The interpreter delivers such an exception between two bytecodes, so a call into C (a database driver
-that waits, a regular expression, `time.sleep`) is interrupted only when it returns; use executor="process" for work that
-must be stopped at once. A job that catches the exception and goes on is reported as timed out when it returns.
+that waits, a regular expression, `time.sleep`) is interrupted only when it returns; use executor="process" for work
+that must be stopped at once. A job that catches the exception and goes on is reported as timed out when it returns.
 
 The race to get right: the exception must never hit the thread after the job's own code is over. `_Seat` guards that:
-an exception is sent only under its lock and while that very job sits there, and before the thread does anything else, one that
-is still pending is cleared.
+an exception is sent only under its lock and while that very job sits there, and before the thread does anything else,
+one that is still pending is cleared.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +52,11 @@ def show(context: Context, job_id: str) -> None:
 @pass_context
 def cancel(context: Context, job_ids: tuple[str, ...]) -> None:
     """Cancel jobs: at once while they wait; a running one is told to stop."""
-    _each(context, job_ids, lambda job: "cancelled" if job.cancel() and job.state == "cancelled" else f"is {job.state}")
+    _each(
+        context,
+        job_ids,
+        lambda job: "cancelled" if job.cancel() and job.state == "cancelled" else f"is {job.state}",
+    )
 
 
 @jobs.command()
@@ -64,7 +69,7 @@ def retry(context: Context, job_ids: tuple[str, ...]) -> None:
     _each(context, job_ids, lambda job: str(job.retry().state))
 
 
-def _each(context: Context, job_ids: tuple[str, ...], action: Any) -> None:
+def _each(context: Context, job_ids: tuple[str, ...], action: Callable[[Job[Any]], str]) -> None:
     """Does it for every job; the first error decides the exit code, after all were tried."""
     answers: dict[str, str] = {}
     first: TidemillError | None = None
@@ -86,7 +91,13 @@ def _time(milliseconds: int) -> str | None:
 
 
 def _summary(job: Job[Any]) -> dict[str, object]:
-    return {"id": job.id, "state": str(job.state), "queue": job.queue, "task": job.task, "attempt": job.attempt}
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "queue": job.queue,
+        "task": job.task,
+        "attempt": job.attempt,
+    }
 
 
 def _line(job: Job[Any]) -> str:

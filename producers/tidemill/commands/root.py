@@ -37,11 +37,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Failure(click.ClickException):
-    """An error of ours, as a line on stderr and an exit code."""
+    """An error of ours, as a line on stderr; `code` is what the process exits with."""
 
     def __init__(self, error: TidemillError) -> None:
         super().__init__(str(error))
-        self.exit_code = exit_code(error)
+        self.code = exit_code(error)
 
 
 def exit_code(error: TidemillError) -> int:
@@ -153,7 +153,9 @@ class Root(click.Group):
         try:
             return super().invoke(ctx)
         except TidemillError as error:
-            raise Failure(error) from error
+            failure = Failure(error)
+            failure.show()
+            ctx.exit(failure.code)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

@@ -102,9 +102,7 @@ class EventFields:
         return logfmt(self.values)
 
 
-def event(
-    what: Event, *, exc: BaseException | None = None, traceparent: str = "", **fields: FieldValue
-) -> None:
+def event(what: Event, *, exc: BaseException | None = None, traceparent: str = "", **fields: FieldValue) -> None:
     """Log `what` with those of its `fields` that are not None. Cheap while its level is off.
 
     Args:

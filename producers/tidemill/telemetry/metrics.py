@@ -61,17 +61,13 @@ def _make(meter: Meter) -> Instruments:
 
     return Instruments(
         sent=meter.create_counter("messaging.client.sent.messages", "{message}", "Jobs sent, or tried to."),
-        consumed=meter.create_counter(
-            "messaging.client.consumed.messages", "{message}", "Deliveries of jobs."
-        ),
+        consumed=meter.create_counter("messaging.client.consumed.messages", "{message}", "Deliveries of jobs."),
         operation_duration=duration(
             "messaging.client.operation.duration", "Time to send or to settle.", MESSAGING_BUCKETS_S
         ),
         process_duration=duration("messaging.process.duration", "Time that jobs ran.", MESSAGING_BUCKETS_S),
         start_latency=duration("tidemill.job.start_latency", "From ready to started.", WAIT_BUCKETS_S),
-        lateness=duration(
-            "tidemill.job.lateness", "From a delayed job's due time to started.", WAIT_BUCKETS_S
-        ),
+        lateness=duration("tidemill.job.lateness", "From a delayed job's due time to started.", WAIT_BUCKETS_S),
         settled=jobs("tidemill.jobs.settled", "Jobs that came to an end."),
         retried=jobs("tidemill.jobs.retried", "Attempts that failed and are tried again."),
         recovered=jobs("tidemill.jobs.recovered", "Jobs taken back from workers that died."),

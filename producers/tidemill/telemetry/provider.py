@@ -141,9 +141,7 @@ class ActiveSpan:
 
     __slots__ = ("_span", "_token")
 
-    def __init__(
-        self, tracer: Tracer, name: str, kind: Kind, attributes: Attributes, remote: str = ""
-    ) -> None:
+    def __init__(self, tracer: Tracer, name: str, kind: Kind, attributes: Attributes, remote: str = "") -> None:
         from opentelemetry import context, trace
 
         parent: Context | None = None

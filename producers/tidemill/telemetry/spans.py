@@ -115,9 +115,7 @@ def send(
     return _ObservedOperation(_Observation("send", queue, server, details), {}, count_sent=count)
 
 
-def settle(
-    queue: str, count: int, outcome: str, job_id: str | None = None, server: Server | None = None
-) -> Operation:
+def settle(queue: str, count: int, outcome: str, job_id: str | None = None, server: Server | None = None) -> Operation:
     """The block in which a worker tells the server that `count` jobs of `queue` ended with `outcome`."""
     if tracer() is None and instruments() is None:
         return _UNOBSERVED
@@ -171,9 +169,7 @@ def process(
     }
     if worker_id:
         details["messaging.client.id"] = worker_id
-    return _ObservedProcessing(
-        job_id, task, attempt, traceparent, _Observation("process", queue, server, details)
-    )
+    return _ObservedProcessing(job_id, task, attempt, traceparent, _Observation("process", queue, server, details))
 
 
 def _labels(operation: str, queue: str, server: Server | None) -> Attributes:
@@ -258,9 +254,7 @@ class _ObservedOperation(Operation):
 class _ObservedProcessing(Processing):
     __slots__ = ("_error_type", "_observation", "_state")
 
-    def __init__(
-        self, job_id: str, task: str, attempt: int, traceparent: str, observation: _Observation
-    ) -> None:
+    def __init__(self, job_id: str, task: str, attempt: int, traceparent: str, observation: _Observation) -> None:
         super().__init__(job_id, task, attempt, traceparent)
         self._observation = observation
         self._state = ""

@@ -90,10 +90,7 @@ def map_of_pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:
 
 def refuse_collisions(keys: list[object]) -> None:
     """Raise CorruptRecord when many keys share their hash, before a dict or set is made of them."""
-    if (
-        len(keys) > _MAX_HASH_COLLISIONS
-        and len(keys) - len({hash(key) for key in keys}) > _MAX_HASH_COLLISIONS
-    ):
+    if len(keys) > _MAX_HASH_COLLISIONS and len(keys) - len({hash(key) for key in keys}) > _MAX_HASH_COLLISIONS:
         raise CorruptRecord("keys of a map, or elements of a set, that collide or repeat")
 
 
@@ -102,9 +99,7 @@ def refuse_type(refused: type, value: object) -> None:
     level = [value]
     while level:
         if any(type(item) is refused for item in level):
-            raise CorruptRecord(
-                f"a {refused.__name__} of MessagePack's own, extension type -1, is not carried"
-            )
+            raise CorruptRecord(f"a {refused.__name__} of MessagePack's own, extension type -1, is not carried")
         lists = [cast("list[object]", item) for item in level if type(item) is list]
         maps = [cast("dict[object, object]", item) for item in level if type(item) is dict]
         level = [item for outer in (*lists, *maps, *(inner.values() for inner in maps)) for item in outer]

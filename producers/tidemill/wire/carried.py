@@ -40,17 +40,13 @@ class CarriedType:
         Raises CorruptRecord for fields that this process does not know, and when `__init__` refuses them.
         """
         if unknown := sorted(values.keys() - self.field_names):
-            raise CorruptRecord(
-                f"dataclass {self.name} has no field {_listed(unknown)} here: deploy the workers first"
-            )
+            raise CorruptRecord(f"dataclass {self.name} has no field {_listed(unknown)} here: deploy the workers first")
         if missing := sorted(self.required - values.keys()):
             raise CorruptRecord(f"dataclass {self.name} came without its field {_listed(missing)}")
         try:
             return self.cls(**values)
         except Exception as error:  # whatever the application's __post_init__ raises
-            raise CorruptRecord(
-                f"dataclass {self.name} refused its fields: {type(error).__name__}: {error}"
-            ) from error
+            raise CorruptRecord(f"dataclass {self.name} refused its fields: {type(error).__name__}: {error}") from error
 
 
 class CarriedTypes:

@@ -110,8 +110,7 @@ def _encode_datetime(value: datetime) -> bytes:
     offset = value.utcoffset()
     if offset is None:
         raise UnserializableValue(
-            "datetime needs tz: pass an aware one, as datetime.now(UTC), or say what it means with "
-            ".replace(tzinfo=...)"
+            "datetime needs tz: pass an aware one, as datetime.now(UTC), or say what it means with .replace(tzinfo=...)"
         )
     key = _zone_key(value)
     return (datetime.isoformat(value) + (f"[{key}]" if key else "")).encode()

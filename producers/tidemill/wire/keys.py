@@ -5,7 +5,7 @@
 | `job:<id>` | hash | the record, the only truth: see `record.py` | enqueue | retention: `result_ttl` and count |
 | `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | empty by itself |
 | `agenda` | zset | queue → earliest due ms of its wheel | enqueue, retry, park | empty by itself |
-| `ready:<queue>:<lane>` | stream | tickets: ids that may run now | enqueue, promote | XDEL at settlement; the key is the queue's |
+| `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |

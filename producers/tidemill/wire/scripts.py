@@ -54,7 +54,7 @@ class Full:
 
 
 class Promoted(NamedTuple):
-    count: int
+    jobs: int
     next_due_ms: int | None
     more_due: bool
     full: bool
@@ -181,9 +181,7 @@ class Scripts:
 
     # -- the producer's -----------------------------------------------------------------------------------------
 
-    def enqueue(
-        self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = ""
-    ) -> Command[list[Enqueued] | Full]:
+    def enqueue(self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "") -> Command[list[Enqueued] | Full]:
         arguments: list[Argument] = [
             now_ms,
             shared.queue,
@@ -237,7 +235,13 @@ class Scripts:
 
     def measure(self, queue: str, now_ms: Argument = "") -> Command[QueueFigures]:
         keys = self.keys
-        places = (keys.queue(queue), keys.wheel(queue), keys.dead(queue), keys.done(queue), *keys.lanes(queue))
+        places = (
+            keys.queue(queue),
+            keys.wheel(queue),
+            keys.dead(queue),
+            keys.done(queue),
+            *keys.lanes(queue),
+        )
 
         def parse(reply: Any) -> QueueFigures:
             counters = _texts(reply[0])
@@ -328,7 +332,11 @@ class Scripts:
         running: Sequence[str],
         now_ms: Argument = "",
     ) -> Command[Renewal | None]:
-        keys = (self.keys.workers, self.keys.worker(incarnation), *(self.keys.queue(queue) for queue in queues))
+        keys = (
+            self.keys.workers,
+            self.keys.worker(incarnation),
+            *(self.keys.queue(queue) for queue in queues),
+        )
 
         def parse(reply: Any) -> Renewal | None:
             if not int(reply[0]):
@@ -440,9 +448,7 @@ class Scripts:
         arguments = ("", incarnation, *(word for job in jobs for word in job))
         return call(load("release"), (self.keys.ready(queue, lane),), arguments, _codes)
 
-    def _settling(
-        self, incarnation: str, queue: str, jobs: Sequence[tuple[Argument, ...]]
-    ) -> tuple[Argument, ...]:
+    def _settling(self, incarnation: str, queue: str, jobs: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:
         return ("", incarnation, queue, *self.kept, *(word for job in jobs for word in job))
 
     def progress(self, job_id: str, incarnation: str, attempt: int, progress: bytes) -> Command[int]:
@@ -454,7 +460,8 @@ class Scripts:
         keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences)
 
         def parse(reply: Any) -> Survey:
-            return Survey(int(reply[0]), _texts(reply[1]), *(_milliseconds(value) for value in reply[2:6]))
+            wheel, lease, expiry, occurrence = (_milliseconds(value) for value in reply[2:6])
+            return Survey(int(reply[0]), _texts(reply[1]), wheel, lease, expiry, occurrence)
 
         return call(load("survey"), keys, (now_ms,), parse)
 

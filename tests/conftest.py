@@ -1,0 +1,50 @@
+"""Fixtures: one real server a test process, emptied before each test; what a test leaves behind is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from servers import Server
+from tidemill import Tidemill
+from tidemill.wire import keys as keys_module
+
+# Every key of the documentation, as patterns: a key that the table does not explain fails the test that made it.
+_DOCUMENTED = [
+    re.compile(re.escape("tm:{0}:") + re.sub(r"<[^>]+>", ".+", name) + "$")
+    for name in re.findall(r"^\| `([^`]+)` \|", keys_module.__doc__ or "", re.MULTILINE)
+]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server of this test process. Tests that stop or harm a server start one of their own."""
+    found = Server()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    """The URL of an empty server. Afterwards it holds no key that `wire/keys.py` does not explain."""
+    server.flush()
+    yield server.url
+    unknown = [key for key in server.all_keys() if not any(pattern.match(key) for pattern in _DOCUMENTED)]
+    assert not unknown, f"keys that the table in wire/keys.py does not explain: {unknown[:5]}"
+
+
+@pytest.fixture
+def mill(url: str) -> Iterator[Tidemill]:
+    """An application on an empty server."""
+    found = Tidemill(url)
+    yield found
+    found.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_server_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's environment must not decide what a test talks to."""
+    for name in ("TIDEMILL_URL", "TIDEMILL_DIR", "TIDEMILL_MAXMEMORY", "TIDEMILL_SERVER_BINARY"):
+        monkeypatch.delenv(name, raising=False)
