@@ -10,7 +10,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 
 # Options for pytest, such as `make test-redis7 PYTEST_ARGS="-k cron"`.
 PYTEST_ARGS ?=
-PYTEST := $(BIN)/pytest -q -n auto
+PYTEST = pytest -q -n auto $(PYTEST_ARGS)
 
 # The tool that resolves requirements.lock; it is installed for `make lock` alone.
 UV_VERSION := 0.13.8
@@ -32,7 +32,8 @@ FIND_PYTHON = for python in $(or $(PYTHON),$(PYTHONS)); do \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup install check format test test-servers test-redis7 test-redis8 test-cluster coverage-html demo lock clean
+.PHONY: help setup install check format demo lock clean
+.PHONY: test test-servers test-redis7 test-redis8 test-cluster coverage-html
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +56,7 @@ install:
 		rm -rf $(VENV) && $$python -m venv $(VENV) || exit 1; \
 	fi
 	@rm -f $(STAMP)
-	@echo "Installing the $$(grep -c == requirements.lock) packages of requirements.lock: about a minute, once"
+	@echo "Installing the $$(grep -c == requirements.lock) packages of requirements.lock; the first time takes a minute or so"
 	@$(BIN)/python -m pip install -qq -r requirements.lock
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@$(STAMP_TEXT) > $(STAMP)
@@ -74,20 +75,20 @@ format: setup ## Format the code, and fix what ruff can fix by itself
 
 test: setup ## The test suite on the embedded Valkey, with branch coverage of every process
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n auto $(PYTEST_ARGS)
+	$(BIN)/coverage run -m $(PYTEST)
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 test-servers: test-redis7 test-redis8 test-cluster ## The test suite on each of the other servers
 
 test-redis7: setup ## The test suite on Redis 7 (the machine's redis-server)
-	TIDEMILL_TEST_SERVER=redis7 $(PYTEST) $(PYTEST_ARGS)
+	TIDEMILL_TEST_SERVER=redis7 $(BIN)/$(PYTEST)
 
 test-redis8: setup ## The test suite on Redis 8
-	TIDEMILL_TEST_SERVER=redis8 $(PYTEST) $(PYTEST_ARGS)
+	TIDEMILL_TEST_SERVER=redis8 $(BIN)/$(PYTEST)
 
 test-cluster: setup ## The test suite on a cluster of one node
-	TIDEMILL_TEST_SERVER=cluster $(PYTEST) $(PYTEST_ARGS)
+	TIDEMILL_TEST_SERVER=cluster $(BIN)/$(PYTEST)
 
 coverage-html: setup ## The last test run's coverage as pages, line by line
 	@$(BIN)/coverage html -q --fail-under=0

@@ -1,7 +1,9 @@
 """Runs operations. An operation is a generator that yields what it needs from the outside and is sent the answer:
 
 - a `Command`: sent to the server, answered with its parsed reply;
-- a `Pause`: waited for, answered with whether it was over in time.
+- a `Batch` of commands: sent in one round trip, answered with the list of their parsed replies;
+- a `Pause`: waited for, answered with whether it was over in time;
+- a `Blocking` call: made, in a thread if an event loop asks.
 
 So each call is written once; `run` drives it for threads, `arun` for event loops.
 """
@@ -10,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tidemill.target import Target
+from tidemill.waiter import Waiter, Wakeup
 from tidemill.wire.command import Command
 from tidemill.wire.envelope import Codec
 from tidemill.wire.keys import Keys
@@ -23,9 +26,15 @@ from tidemill.wire.scripts import Scripts
 
 if TYPE_CHECKING:
     from tidemill.connection import AsyncLink, Link
-    from tidemill.waiter import Waiter, Wakeup
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands for one round trip. Each may be sent again if one fails for a passing reason."""
+
+    commands: Sequence[Command[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +47,27 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """A short call that blocks, for instance to start a thread: an event loop makes it in a thread of its own."""
+    """A call that may block: an event loop makes it in a thread."""
 
     function: Callable[[], object]
 
 
-Operation = Generator[Command[Any] | Pause | Blocking, Any, T]
+Step = Command[Any] | Batch | Pause | Blocking
+Operation = Generator[Step, Any, T]
 
-_OVER = ("succeeded", "dead", "cancelled", "expired")
+_UNDER_WAY: Final = ("scheduled", "ready", "running")
 
 
 class Client:
     """What all tasks and jobs of one Tidemill share: links, scripts, codec, waiter."""
 
-    def __init__(self, target: Target, keys: Keys, codec: Codec) -> None:
+    def __init__(self, target: Target, keys: Keys, codec: Codec, deadline_seconds: float) -> None:
         self.target = target
         self.codec = codec
         self.scripts = Scripts(keys)
         self.queues_by_task: dict[str, str] = {}
+        self._deadline_seconds = deadline_seconds
+        self._waiter = Waiter(target, keys)
 
     # redis-py takes most of a second's quarter to import: only a process that talks to the server pays for it.
 
@@ -63,19 +75,13 @@ class Client:
     def link(self) -> Link:
         from tidemill.connection import Link
 
-        return Link(self.target)
+        return Link(self.target, self._deadline_seconds)
 
     @cached_property
     def async_link(self) -> AsyncLink:
         from tidemill.connection import AsyncLink
 
-        return AsyncLink(self.target)
-
-    @cached_property
-    def _waiter(self) -> Waiter:
-        from tidemill.waiter import Waiter
-
-        return Waiter(self.target, self.scripts.keys)
+        return AsyncLink(self.target, self._deadline_seconds)
 
     def run(self, operation: Operation[T]) -> T:
         try:
@@ -105,39 +111,45 @@ class Client:
             result: T = over.value
             return result
 
-    def _perform(self, step: Command[Any] | Pause | Blocking) -> object:
-        if isinstance(step, Command):
-            return self.link.run(step)
-        if isinstance(step, Pause):
-            return step.wakeup.wait(step.seconds)
-        return step.function()
+    def _perform(self, step: Step) -> object:
+        match step:
+            case Command():
+                return self.link.run(step)
+            case Batch():
+                return self.link.run_all(step.commands) if step.commands else []
+            case Pause():
+                return step.wakeup.wait(step.seconds)
+            case Blocking():
+                return step.function()
 
-    async def _aperform(self, step: Command[Any] | Pause | Blocking) -> object:
-        if isinstance(step, Command):
-            return await self.async_link.run(step)
-        if isinstance(step, Pause):
-            return await step.wakeup.await_(step.seconds)
-        return await asyncio.to_thread(step.function)
+    async def _aperform(self, step: Step) -> object:
+        match step:
+            case Command():
+                return await self.async_link.run(step)
+            case Batch():
+                return await self.async_link.run_all(step.commands) if step.commands else []
+            case Pause():
+                return await step.wakeup.await_(step.seconds)
+            case Blocking():
+                return await asyncio.to_thread(step.function)
 
-    def wait_until_over(self, job_id: str, timeout: float | None) -> Operation[None]:
-        """Returns when the job is over or unknown. Raises TimeoutError after `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            wakeup: Wakeup = yield Blocking(lambda: self._waiter.add(job_id))
-            try:
-                state = yield self.scripts.watch(job_id, self._waiter.name)
-                if state in _OVER or not state:
-                    return
-                left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or not (yield Pause(wakeup, left)):
-                    raise TimeoutError(f"job {job_id} was not over after {timeout:g} s; it is {state}")
-            finally:
-                self._waiter.discard(job_id, wakeup)
+    def pause_until_over(self, job_id: str, timeout_seconds: float | None) -> Operation[None]:
+        """Returns when the job is over or unknown, after the timeout, and sometimes for nothing: look at the job."""
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        wakeup = self._waiter.register(job_id)
+        try:
+            if not wakeup.is_heard:
+                most = self._deadline_seconds if timeout_seconds is None else timeout_seconds
+                yield Blocking(partial(wakeup.until_heard, min(most, self._deadline_seconds)))
+            state = yield self.scripts.watch(job_id, wakeup.channel)
+            if state in _UNDER_WAY:
+                yield Pause(wakeup, None if deadline is None else max(0.0, deadline - time.monotonic()))
+        finally:
+            self._waiter.discard(job_id, wakeup)
 
     def close(self) -> None:
         """Closes what was opened; the next call opens it again."""
-        if "_waiter" in self.__dict__:
-            self._waiter.close()
+        self._waiter.close()
         if "link" in self.__dict__:
             self.link.close()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tidemill import settings, telemetry
 from tidemill.errors import InvalidInput, JobExists, QueueFull
 from tidemill.ids import new_id
-from tidemill.job import Job, JobState
+from tidemill.job import Job, JobState, known_state, state_of
 from tidemill.options import Options
+from tidemill.wire.record import Record
 from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def one(plan: Plan) -> Operation[Job[Any]]:
 def many(plan: Plan) -> Operation[list[Job[Any]]]:
     """Enqueues all calls, chunk by chunk. Everything is checked and encoded before anything is sent."""
     new = _encode(plan)
-    queue = plan.options.queue or (yield from _queue_of(plan))
+    queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     jobs: list[Job[Any]] = []
     for start in range(0, len(new), settings.ENQUEUE_CHUNK_JOBS):
         jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS])
@@ -68,18 +69,18 @@ def _encode(plan: Plan) -> list[NewJob]:
     return [NewJob(options.job_id or new_id(), unique, encode(item.args, item.kwargs)) for item in plan.calls]
 
 
-def _queue_of(plan: Plan) -> Operation[str]:
+def queue_of(client: Client, task: str) -> Operation[str]:
     """A task that is known by name alone goes where its workers said that it belongs."""
-    known = plan.client.queues_by_task
-    if plan.task not in known:
-        declared = yield plan.client.scripts.task_queue(plan.task)
+    known = client.queues_by_task
+    if task not in known:
+        declared = yield client.scripts.task_queue(task)
         if not declared:
             return DEFAULT_QUEUE
-        known[plan.task] = declared
-    return known[plan.task]
+        known[task] = declared
+    return known[task]
 
 
-def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[Iterator[Job[Any]]]:
+def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]]:
     options = plan.options
     job_id = new[0].id if len(new) == 1 else None
     with telemetry.send(queue, plan.task, job_id=job_id, count=len(new)):
@@ -94,22 +95,28 @@ def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[Iterator[Job[A
             options=options.carried,
             trace=telemetry.inject(),
         )
-        answer = yield plan.client.scripts.enqueue(shared, new)
+        answer: list[Enqueued] | Full = yield plan.client.scripts.enqueue(shared, new)
         if isinstance(answer, Full):
             raise QueueFull(
-                f"queue {queue!r} is full: {answer.waiting} jobs wait, its limit is {answer.limit}; "
-                f"none of {len(new)} was enqueued"
+                f"queue {queue!r} is full: {answer.waiting} jobs are in it, its limit is {answer.limit}; "
+                f"none of these {len(new)} was enqueued"
             )
-        return (_job(plan, job, reply) for job, reply in zip(new, answer, strict=True))
+    if answer[0].code == "conflict":  # unique: there is one job
+        return [(yield from _holder(plan, answer[0].detail))]
+    return [_job(plan, job, reply) for job, reply in zip(new, answer, strict=True)]
 
 
 def _job(plan: Plan, new: NewJob, reply: Enqueued) -> Job[Any]:
-    if reply.code == "conflict":
-        if plan.options.on_conflict == "raise":
-            raise JobExists(
-                f"a job of {plan.task} with unique={plan.options.unique!r} is not over: {reply.detail}",
-                job_id=reply.detail,
-            )
-        return Job(plan.client, reply.detail, JobState.READY)
     state = reply.detail if reply.code == "exists" else reply.code
-    return Job(plan.client, new.id, JobState(state))
+    return Job(plan.client, new.id, known_state(state))
+
+
+def _holder(plan: Plan, job_id: str) -> Operation[Job[Any]]:
+    """The job that holds the unique key."""
+    if plan.options.on_conflict == "raise":
+        raise JobExists(
+            f"a job of {plan.task} with unique={plan.options.unique!r} is not over: {job_id}", job_id=job_id
+        )
+    record: Record | None = yield plan.client.scripts.read(job_id)
+    # It may have ended in between, and not be kept: then `result` says that it is not known.
+    return Job(plan.client, job_id, JobState.READY if record is None else state_of(record), record)

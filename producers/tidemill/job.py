@@ -15,12 +15,21 @@ table and files equal.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from tidemill.errors import JobCancelled, JobExpired, JobFailed, JobNotFound, RemoteError
+from tidemill import validation
+from tidemill.errors import (
+    InvalidInput,
+    JobCancelled,
+    JobExists,
+    JobExpired,
+    JobFailed,
+    JobNotFound,
+    RemoteError,
+)
 from tidemill.wire.record import Record
 
 if TYPE_CHECKING:
@@ -158,7 +167,7 @@ class Job(Generic[R]):
     def cancel(self) -> bool:
         """Cancels the job: at once if it waits; if it runs, its worker is told to stop it.
 
-        True: it is cancelled, or was asked to stop. False: it was over already.
+        True: it is cancelled, or was asked to stop. False: it had ended in another way. Safe to repeat.
         """
         return self._client.run(self._cancel())
 
@@ -177,15 +186,23 @@ class Job(Generic[R]):
     def _refresh(self) -> Operation[Job[R]]:
         record = yield self._client.scripts.read(self.id)
         if record is None:
-            raise JobNotFound(f"job {self.id} is not known: never enqueued, or dropped by retention")
+            raise _not_found(self.id)
         self._record = record
         self._state = state_of(record)
         return self
 
     def _result(self, timeout: float | None) -> Operation[R]:
-        yield from self._client.wait_until_over(self.id, timeout)
-        yield from self._refresh()
-        return cast(R, self._outcome())
+        deadline = None if timeout is None else time.monotonic() + validation.number("timeout", timeout)
+        left = timeout
+        while True:
+            if left is None or left > 0:
+                yield from self._client.pause_until_over(self.id, left)
+            yield from self._refresh()
+            if self._state.is_over:
+                return cast(R, self._outcome())
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(f"job {self.id} was not over after {timeout:g} s; it is {self._state}")
 
     def _outcome(self) -> object:
         record = self.record
@@ -200,37 +217,36 @@ class Job(Generic[R]):
     def _cancel(self) -> Operation[bool]:
         state = (yield self._client.scripts.cancel([self.id]))[0]
         if not state:
-            raise JobNotFound(f"job {self.id} is not known: never enqueued, or dropped by retention")
-        was_waiting = self._state in (JobState.SCHEDULED, JobState.READY, JobState.RUNNING)
-        self._state = JobState(state)
-        return state == JobState.RUNNING or (state == JobState.CANCELLED and was_waiting)
+            raise _not_found(self.id)
+        self._state, self._record = known_state(state), None
+        return self._state in (JobState.RUNNING, JobState.CANCELLED)
 
     def _requeue(self) -> Operation[Job[R]]:
-        yield from requeue(self._client, self.id)
+        state, *holder = yield self._client.scripts.requeue(self.id)
+        if state == "conflict":
+            raise JobExists(f"job {self.id}: its unique key is held by job {holder[0]}", job_id=holder[0])
+        if not state:
+            raise _not_found(self.id)
+        if state != JobState.READY:
+            raise InvalidInput(f"job {self.id} is {state}: only a dead letter can be retried by hand")
         self._state, self._record = JobState.READY, None
         return self
 
 
-def requeue(client: Client, job_id: str) -> Generator[Any, Any, None]:
-    """The operation behind `Job.retry`."""
-    from tidemill.errors import InvalidInput, JobExists
+def _not_found(job_id: str) -> JobNotFound:
+    return JobNotFound(f"job {job_id} is not known: never enqueued, or dropped by retention")
 
-    answer = yield client.scripts.requeue(job_id)
-    if answer[0] == "ready":
-        return
-    if answer[0] == "conflict":
-        raise JobExists(f"job {job_id}: its unique key is held by job {answer[1]}", job_id=answer[1])
-    if not answer[0]:
-        raise JobNotFound(f"job {job_id} is not known: never enqueued, or dropped by retention")
-    raise InvalidInput(f"job {job_id} is {answer[0]}: only a dead letter can be retried by hand")
+
+def known_state(text: str) -> JobState:
+    """The state. A foreign hand's text is a dead letter's: the worker will bury it with that reason."""
+    try:
+        return JobState(text)
+    except ValueError:
+        return JobState.DEAD
 
 
 def state_of(record: Record) -> JobState:
-    """The record's state. A foreign hand's text is a dead letter's: the worker will bury it with that reason."""
-    try:
-        return JobState(record.state)
-    except ValueError:
-        return JobState.DEAD
+    return known_state(record.state)
 
 
 def _datetime(milliseconds: int) -> datetime | None:

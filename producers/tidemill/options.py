@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
-from tidemill.retry import Retry
+from tidemill.retry import NO_RETRY, Retry
 from tidemill.wire import envelope
 
 Priority = Literal["high", "normal", "low"]
@@ -26,7 +26,7 @@ class Choices(TypedDict, total=False):
     on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
     expires: not to be started after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
-    retry, timeout: as for `@mill.task`, for this job.
+    retry, timeout: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
     """
 
     queue: str
@@ -62,10 +62,10 @@ class Options:
         if unknown:
             known = ", ".join(Choices.__annotations__)
             raise InvalidInput(f"unknown option {', '.join(sorted(unknown))}: one of {known}")
-        return replace(self, **_checked(choices))
+        return replace(self, **_checked(choices, self.carried))
 
 
-def _checked(choices: Choices) -> dict[str, Any]:
+def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     if "queue" in choices:
         checked["queue"] = validation.queue_name(choices["queue"])
@@ -84,21 +84,28 @@ def _checked(choices: Choices) -> dict[str, Any]:
     if "result_ttl" in choices:
         checked["result_ttl_ms"] = validation.duration_ms("result_ttl", choices["result_ttl"])
     if "retry" in choices or "timeout" in choices:
-        checked["carried"] = _carried(choices)
+        checked["carried"] = _carried(choices, carried)
     return checked
 
 
-def _carried(choices: Choices) -> bytes:
+def _carried(choices: Choices, before: bytes) -> bytes:
     """The options that travel with the job, since its worker has to keep them."""
-    carried: dict[str, object] = {}
+    carried: dict[str, object] = dict(cast(dict[str, object], envelope.unpack(before))) if before else {}
     if "retry" in choices:
-        carried["retry"] = retry_policy(choices["retry"]).to_wire()
+        carried["retry"] = _portable(retry_policy(choices["retry"])).to_wire()
     if "timeout" in choices:
         carried["timeout_ms"] = validation.duration_ms("timeout", choices["timeout"], zero=False)
     return envelope.pack(carried)
 
 
+def _portable(retry: Retry) -> Retry:
+    if (retry.retry_on, retry.dont_retry_on) == (NO_RETRY.retry_on, NO_RETRY.dont_retry_on):
+        return retry
+    raise InvalidInput("retry_on and dont_retry_on can't travel with a job: set them in @mill.task(retry=...)")
+
+
 def retry_policy(value: object) -> Retry:
+    """The value. Raises InvalidInput if it is no Retry."""
     if isinstance(value, Retry):
         return value
     raise InvalidInput(f"retry must be a Retry, as Retry(max_attempts=5), not {value!r}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from tidemill import validation
-from tidemill.enqueueing import DEFAULT_QUEUE
+from tidemill.enqueueing import queue_of
 from tidemill.errors import CorruptRecord, InvalidInput
 from tidemill.options import Options
 from tidemill.schedule import Cron, Interval, MissedRuns, from_wire, parse, to_wire
@@ -28,7 +28,7 @@ class Recurring:
     schedule: Cron | Interval
     missed: MissedRuns
     body: bytes
-    queue: str = DEFAULT_QUEUE
+    queue: str = ""  # until it is published, for a task that is known by its name alone
     priority: str = "normal"
     result_ttl_ms: int | None = None
     options: bytes = b""
@@ -81,29 +81,21 @@ def declare(
     schedule = parse(when, tz)
     validation.one_of("missed", missed, tuple(MissedRuns))
     return Recurring(
-        name=validation.task_name(name or _default_name(task, schedule)),
+        name=validation.task_name(task if name is None else name),
         task=task,
         schedule=schedule,
         missed=MissedRuns(missed),
         body=body,
-        queue=options.queue or DEFAULT_QUEUE,
+        queue=options.queue or "",
         priority=options.priority,
         result_ttl_ms=options.result_ttl_ms,
         options=options.carried,
     )
 
 
-def _default_name(task: str, schedule: Cron | Interval) -> str:
-    """The task's name, told apart by the schedule: the same declaration has the same name in each process."""
-    if isinstance(schedule, Interval):
-        mark = f"{schedule.every_ms}ms"
-    else:
-        mark = "-".join("".join(c if c.isalnum() else "." for c in word) for word in schedule.expression.split())
-        mark = f"{mark}-{''.join(c if c.isalnum() else '.' for c in schedule.tz)}"
-    return f"{task}-{mark}"[:128]
-
-
 def publish(client: Client, recurring: Recurring) -> Operation[None]:
     """Writes the definition; an unchanged one keeps its next occurrence."""
+    if not recurring.queue:
+        recurring = replace(recurring, queue=(yield from queue_of(client, recurring.task)))
     now_ms = int(time.time() * 1000)
     yield client.scripts.declare(recurring.name, recurring.pack(), recurring.schedule.next_after_ms(now_ms))

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
@@ -50,6 +50,8 @@ class Retry:
             value = getattr(self, name)
             if not least <= validation.number(f"Retry.{name}", value) <= most:
                 raise InvalidInput(f"Retry.{name} must be {least} to {most}, not {value!r}")
+        _check_classes("Retry.retry_on", self.retry_on)
+        _check_classes("Retry.dont_retry_on", self.dont_retry_on)
 
     def applies(self, error: BaseException, tries: int) -> bool:
         """Is another attempt to be made after this one, the `tries`-th, failed with `error`?"""
@@ -76,6 +78,12 @@ class Retry:
         """The policy that a job carries, with the exception classes of its task's."""
         values = dict(fields)
         return cls(**values, retry_on=task.retry_on, dont_retry_on=task.dont_retry_on)  # type: ignore[arg-type] # checked by __post_init__
+
+
+def _check_classes(name: str, classes: object) -> None:
+    found = cast(tuple[object, ...], classes) if isinstance(classes, tuple) else ()
+    if found != classes or not all(isinstance(item, type) and issubclass(item, BaseException) for item in found):
+        raise InvalidInput(f"{name} must be a tuple of exception classes, as (OSError,), not {classes!r}")
 
 
 NO_RETRY = Retry(max_attempts=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,8 +13,8 @@ MIN_VERSION: Final = (7, 0)
 
 def examine(info: Mapping[str, str]) -> list[str]:
     """Warnings, in words that say what to change. Raises ServerUnsuitable for a server that would lose jobs."""
-    version = info.get("redis_version", "0")
-    if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
+    version = info.get("redis_version", "unknown")
+    if _numbers(version) < MIN_VERSION:
         raise ServerUnsuitable(
             f"the server is version {version}, but Tidemill needs Redis 7.0 or newer, or Valkey 8 or newer: "
             "its scripts use flags that older servers do not know"
@@ -37,6 +38,12 @@ def examine(info: Mapping[str, str]) -> list[str]:
     if info.get("maxmemory", "0") == "0" and info.get("redis_mode") != "sentinel":
         warnings.append("maxmemory is not set: a backlog can take all memory of its host; set a limit")
     return warnings
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor; (0, 0) for what is no version."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def parse_info(text: str) -> dict[str, str]:

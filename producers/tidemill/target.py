@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from tidemill.errors import InvalidInput
 from tidemill.logs import mask_url
@@ -10,25 +11,28 @@ from tidemill.suitability import examine, parse_info
 from tidemill.telemetry import Event, event
 
 
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+
 class Target:
     """A server, by its URL. `resolve` may have to start it: the embedded server."""
 
     def __init__(self, resolve: Callable[[], str]) -> None:
         self._resolve = resolve
+        self._last_url: str | None = None
         self.examined = False
 
     @property
     def url(self) -> str:
         """Raises InvalidInput for a URL of another kind."""
-        url = self._resolve()
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise InvalidInput(f"server URL {mask_url(url)!r}: it must begin with redis://, rediss:// or unix://")
-        return url
+        self._last_url = checked_url(self._resolve())
+        return self._last_url
 
     @property
     def masked(self) -> str:
         """The URL without its password."""
-        return mask_url(self._resolve())
+        # The one that was used: an error message must not start an embedded server that has just stopped.
+        return mask_url(self._last_url or self._resolve())
 
     def examine(self, info: object) -> None:
         """Checks INFO's answer, once. Raises ServerUnsuitable; warns of what can cost jobs."""
@@ -36,3 +40,15 @@ class Target:
         for warning in examine(parse_info(text)):
             event(Event.SERVER_UNSAFE, server=self.masked, reason=warning)
         self.examined = True
+
+    def leave_unexamined(self, reason: str) -> None:
+        """For a user who may not ask the server what it is."""
+        self.examined = True
+        event(Event.SERVER_UNSAFE, server=self.masked, reason=f"it can't be examined: {reason}")
+
+
+def checked_url(url: str) -> str:
+    """The URL. Raises InvalidInput if its scheme is another."""
+    if not url.startswith(SCHEMES):
+        raise InvalidInput(f"server URL {mask_url(url)!r}: it must begin with redis://, rediss:// or unix://")
+    return url

@@ -74,7 +74,7 @@ def instant_ms(name: str, value: object) -> int:
     """An aware datetime as unix milliseconds, rounded up so that nothing is early. The past is allowed."""
     if not isinstance(value, datetime):
         raise InvalidInput(f"{name} must be a datetime, not {value!r}")
-    if value.tzinfo is None:
+    if value.utcoffset() is None:
         raise InvalidInput(
             f"{name} must know its time zone: {value!r} is naive; use datetime(..., tzinfo=UTC) or .astimezone()"
         )

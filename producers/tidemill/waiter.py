@@ -12,28 +12,46 @@ import asyncio
 import contextlib
 import os
 import threading
-import time
-from collections import defaultdict
-from typing import Final
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from tidemill import settings
-from tidemill.connection import Line, open_line
 from tidemill.errors import TidemillError
 from tidemill.ids import new_id
 from tidemill.target import Target
 from tidemill.telemetry import Event, event
 from tidemill.wire.keys import Keys
 
-# How long the waiter's thread listens before it looks whether it is still wanted.
+if TYPE_CHECKING:
+    from tidemill.connection import Line
+
+# How long the listener's thread reads before it looks whether it is still wanted.
 _LISTEN_SECONDS: Final = 60.0
 
 
 class Wakeup:
-    """One waiting call. Set once; waited for by a thread or by an event loop."""
+    """One waiting call: set once, and waited for by a thread or by an event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: _Listener) -> None:
+        self._listener = listener
         self._event = threading.Event()
         self._future: asyncio.Future[None] | None = None
+
+    @property
+    def channel(self) -> str:
+        """The name under which the waiting process is told."""
+        return self._listener.name
+
+    @property
+    def is_heard(self) -> bool:
+        """From when this is true, nothing that is published is missed."""
+        return self._listener.listening.is_set()
+
+    def until_heard(self, timeout_seconds: float) -> None:
+        """Blocks until the listener listens. If it can't, the call is woken, to ask the server itself."""
+        if not self._listener.listening.wait(timeout_seconds):
+            self.set()
 
     def set(self) -> None:
         self._event.set()
@@ -60,84 +78,43 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 class Waiter:
-    """The thread that listens, and who waits for what."""
+    """Who waits for what. Listens from the first who waits until `close`."""
 
     def __init__(self, target: Target, keys: Keys) -> None:
         self._target = target
         self._keys = keys
+        self._start_anew()
+        _waiters.add(self)
+
+    def _start_anew(self) -> None:
         self._lock = threading.Lock()
-        self._reset()
+        self._waiting: dict[str, set[Wakeup]] = {}
+        self._listener: _Listener | None = None
 
-    def _reset(self) -> None:
-        self.name = new_id()
-        self._pid = os.getpid()
-        self._waiting: dict[str, set[Wakeup]] = defaultdict(set)
-        self._thread: threading.Thread | None = None
-        self._line: Line | None = None
-        self._listening = threading.Event()
-        self._closed = False
-
-    def add(self, job_id: str) -> Wakeup:
-        """From now on, the end of this job sets the wakeup. Starts listening; returns when that is in effect."""
-        wakeup = Wakeup()
+    def register(self, job_id: str) -> Wakeup:
+        """The end of this job will set the wakeup. Does not block: see `Wakeup.is_heard`."""
         with self._lock:
-            if self._pid != os.getpid():  # a fork has none of its parent's threads
-                self._reset()
-            self._waiting[job_id].add(wakeup)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._listen, name="tidemill-waiter", daemon=True)
-                self._thread.start()
-        if not self._listening.wait(settings.SERVER_DEADLINE_SECONDS):
-            wakeup.set()  # the command that follows will say what is wrong with the server
-        return wakeup
+            if self._listener is None:
+                self._listener = _Listener(self._target, self._keys, self._wake, self._wake_all)
+                self._listener.start()
+            wakeup = Wakeup(self._listener)
+            self._waiting.setdefault(job_id, set()).add(wakeup)
+            return wakeup
 
     def discard(self, job_id: str, wakeup: Wakeup) -> None:
         with self._lock:
-            self._waiting[job_id].discard(wakeup)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+            waiting = self._waiting.get(job_id, set())
+            waiting.discard(wakeup)
+            if not waiting:
+                self._waiting.pop(job_id, None)
 
     def close(self) -> None:
+        """Stops listening. Whoever waits is woken, finds that the job is not over, and listens again."""
         with self._lock:
-            self._closed = True
-            thread, line = self._thread, self._line
-        if line is not None:
-            line.interrupt()
-        if thread is not None:
-            thread.join(settings.REPLY_TIMEOUT_SECONDS)
-        with self._lock:
-            self._reset()
-
-    def _listen(self) -> None:
-        pause_seconds = settings.RETRY_BASE_SECONDS
-        while not self._closed:
-            try:
-                self._follow()
-            except (TidemillError, OSError):
-                pass
-            except Exception as error:  # noqa: BLE001 - this thread must not die while somebody waits
-                event(
-                    Event.SERVER_UNAVAILABLE,
-                    server=self._target.masked,
-                    error=f"{type(error).__name__}: {error}",
-                )
-            self._listening.clear()
-            if not self._closed:
-                time.sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, settings.RETRY_CAP_SECONDS)
-
-    def _follow(self) -> None:
-        line = open_line(self._target)
-        try:
-            line.subscribe([self._keys.waiter(self.name)])
-            self._line = line
-            self._listening.set()
-            self._wake_all()  # what ended while nobody listened
-            while not self._closed:
-                for _, job_id in line.messages(_LISTEN_SECONDS):
-                    self._wake(job_id)
-        finally:
-            line.close()
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+            self._wake_all()
 
     def _wake(self, job_id: str) -> None:
         with self._lock:
@@ -149,3 +126,72 @@ class Waiter:
             for wakeups in self._waiting.values():
                 for wakeup in wakeups:
                     wakeup.set()
+
+    @staticmethod
+    def after_fork() -> None:
+        """A fork has none of its parent's threads, and perhaps a lock that one of them held."""
+        for waiter in list(_waiters):
+            waiter._start_anew()
+
+
+_waiters: weakref.WeakSet[Waiter] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Waiter.after_fork)
+
+
+class _Listener:
+    """The thread that listens, and its connection."""
+
+    def __init__(
+        self, target: Target, keys: Keys, on_over: Callable[[str], None], on_connected: Callable[[], None]
+    ) -> None:
+        self.name: Final = new_id()
+        self.listening: Final = threading.Event()
+        self._target = target
+        self._channel = keys.waiter(self.name)
+        self._on_over = on_over
+        self._on_connected = on_connected
+        self._closed = threading.Event()
+        self._line: Line | None = None
+        self._thread = threading.Thread(target=self._listen, name="tidemill-waiter", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        line = self._line
+        if line is not None:
+            line.interrupt()
+        self._thread.join(settings.REPLY_TIMEOUT_SECONDS)
+
+    def _listen(self) -> None:
+        pause_seconds = settings.RETRY_BASE_SECONDS
+        while not self._closed.is_set():
+            try:
+                self._follow()
+            except (TidemillError, OSError):
+                pass
+            except Exception as error:  # noqa: BLE001 - this thread must not die while somebody waits
+                event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=f"{type(error).__name__}: {error}")
+            if self.listening.is_set():
+                self.listening.clear()
+                pause_seconds = settings.RETRY_BASE_SECONDS
+            self._closed.wait(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, settings.RETRY_CAP_SECONDS)
+
+    def _follow(self) -> None:
+        from tidemill.connection import open_line  # with redis-py, for which only processes that wait shall pay
+
+        line = open_line(self._target)
+        try:
+            line.subscribe([self._channel])
+            self._line = line
+            self.listening.set()
+            self._on_connected()  # what ended while nobody listened
+            while not self._closed.is_set():
+                for _, job_id in line.messages(_LISTEN_SECONDS):
+                    self._on_over(job_id)
+        finally:
+            self._line = None
+            line.close()

@@ -138,10 +138,9 @@ def test_a_suspended_server_is_a_clear_error_and_not_a_second_server(
 
 def test_a_server_that_still_loads_is_alive_and_waited_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ensure_running(directory)
-    with client(first) as connected, connected.pipeline(transaction=False) as commands:
+    with client(first) as connected:
         for number in range(8000):
-            commands.set(f"job:{number}", "x")
-        commands.execute()
+            connected.set(f"job:{number}", "x")
     kill(first)
     monkeypatch.setenv("TIDEMILL_SERVER_BINARY", str(slowly_loading_binary(directory.parent)))
     monkeypatch.setattr(embedded, "LOADING_TIMEOUT_SECONDS", 0.05)

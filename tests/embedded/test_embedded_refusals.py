@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -128,6 +129,41 @@ def test_a_directory_of_links_that_others_can_write_to_is_refused(
 
 def test_a_directory_of_another_user_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory.mkdir()
-    monkeypatch.setattr(os, "geteuid", lambda: directory.stat().st_uid + 1)
-    with pytest.raises(ServerUnavailable, match="belongs to another user"):
+    owner = directory.stat().st_uid
+    with monkeypatch.context() as as_another_user:
+        as_another_user.setattr(os, "geteuid", lambda: owner + 1)
+        with pytest.raises(ServerUnavailable, match="belongs to another user"):
+            find(directory)
+
+
+def test_a_directory_name_that_the_file_system_refuses_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ServerUnavailable, match="File name too long"):
+        ensure_running(tmp_path / ("d" * 300))
+
+
+def test_a_socket_that_cannot_be_reached_is_a_clear_error(directory: Path) -> None:
+    directory.mkdir()
+    endless = directory / "valkey.sock"
+    endless.symlink_to(endless)
+    with pytest.raises(ServerUnavailable, match=r"can't be reached: .*symbolic links"):
         find(directory)
+    endless.unlink()
+
+
+def test_a_server_that_does_not_end_in_time_is_a_clear_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = directory.parent / "holder.pid"
+    started_with = directory.parent / "server"
+    started_with.write_text(
+        f"""#!/bin/sh
+        sleep 60 & echo $! > "{holder}"  # goes on holding the lock, as a server that is still writing would
+        exec "{embedded_process.server_binary()}" "$@"
+        """
+    )
+    started_with.chmod(0o755)
+    monkeypatch.setenv("TIDEMILL_SERVER_BINARY", str(started_with))
+    ensure_running(directory)
+    try:
+        with pytest.raises(ServerUnavailable, match=r"has not ended after 0.2 s"):
+            stop(directory, timeout_seconds=0.2)
+    finally:
+        os.kill(int(holder.read_text()), signal.SIGKILL)

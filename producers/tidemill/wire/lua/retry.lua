@@ -1,12 +1,10 @@
 #!lua flags=allow-oom
 -- RUNNING -> SCHEDULED: the attempt failed and is to be made again after a delay.
--- KEYS  1 ready stream  2 wheel  3 queue settings and counters (hash)
+-- KEYS  1 ready stream  2 wheel
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept
 --       then for each job: id, entry, attempt, delay ms, error
 -- returns a code for each job: 1 done (or cancelled meanwhile), 0 fenced, 2 done before (a repeated call)
--- include: clock root fence ticket alarm over retain finish event reschedule
-local codes, count = reschedule('retry', clock(ARGV[1]), ARGV[2], ARGV[3], 6, 5, function(key, i)
-  redis.call('HSET', key, 'e', ARGV[i + 4])
-end)
-if count > 0 then redis.call('HINCRBY', KEYS[3], 'retried', count) end
+-- include: clock root record fence expect ticket alarm expiry count drop over retain finish event reschedule
+local codes, rescheduled = reschedule('retry', 5, function(i) return { 'e', ARGV[i + 4] } end)
+count(ARGV[3], 'retried', rescheduled)
 return codes

@@ -2,7 +2,6 @@
 local function wake_scheduler() redis.call('SPUBLISH', root .. 'alarm', '') end
 
 local function set_due(queue, due)
-  local first = redis.call('ZRANGE', root .. 'agenda', 0, 0, 'WITHSCORES')
-  redis.call('ZADD', root .. 'agenda', 'LT', due, queue)
-  if not first[2] or due < tonumber(first[2]) then wake_scheduler() end
+  local earlier = redis.call('ZADD', root .. 'agenda', 'LT', 'CH', due, queue) == 1
+  if earlier and redis.call('ZRANGE', root .. 'agenda', 0, 0)[1] == queue then wake_scheduler() end
 end

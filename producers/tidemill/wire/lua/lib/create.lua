@@ -23,8 +23,17 @@ local function add_optional(fields, name, value)
   end
 end
 
+-- The place comes before the record: should the place be of a foreign type, nothing has been written, and a call that
+-- is repeated does not find a record that says "already there" for a job that is nowhere.
 local function create(job, id, unique, body, now)
   local later = job.due > now
+  if later then
+    redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due, id)
+  else
+    issue_ticket(job.queue, job.priority, id)
+  end
+  if job.expires then redis.call('ZADD', root .. 'expiring', job.expires, id) end
+  if unique ~= '' then redis.call('SET', root .. 'unique:' .. unique, id) end
   local fields = { 's', later and 'scheduled' or 'ready', 'q', job.queue, 't', job.task, 'c', now }
   add_body(fields, body)
   if job.priority ~= 'normal' then add_optional(fields, 'p', job.priority) end
@@ -35,12 +44,4 @@ local function create(job, id, unique, body, now)
   add_optional(fields, 'g', job.trace)
   add_optional(fields, 'u', unique)
   redis.call('HSET', root .. 'job:' .. id, unpack(fields))
-  if unique ~= '' then redis.call('SET', root .. 'unique:' .. unique, id) end
-  if job.expires then redis.call('ZADD', root .. 'expiring', job.expires, id) end
-  if later then
-    redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due, id)
-  else
-    issue_ticket(job.queue, job.priority, id)
-  end
-  return later
 end

@@ -1,14 +1,16 @@
 -- -> CANCELLED | EXPIRED from any state: the record keeps what describes the job, not its arguments.
--- `life` = the record's fields u, w, n, z (LIFE, in this order); `kept` = {default result ttl ms, most kept}.
-local LIFE = { 'u', 'w', 'n', 'z' }
-
+-- `life` = the record's fields u, w, n, z, in this order; `kept` = retention: default ttl in ms, most records.
 local function finish(state, queue, id, now, life, kept)
   local key = root .. 'job:' .. id
-  local parked = redis.call('HMGET', key, 'y', 't')
-  if parked[1] and parked[2] then redis.call('ZREM', root .. 'parked:' .. parked[2], id) end
-  redis.call('HSET', key, 's', state, 'f', now)
-  redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'm', 'y')
-  redis.call('HINCRBY', root .. 'queue:' .. queue, state, 1)
+  local task, parked = unpack(redis.call('HMGET', key, 't', 'y'))
+  if retain(queue, id, now, whole(life[4], kept.ttl), life[2]) then
+    redis.call('HSET', key, 's', state, 'f', now)
+    redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'm', 'y')
+  else
+    redis.call('DEL', key)
+  end
+  if task and parked then redis.pcall('ZREM', root .. 'parked:' .. task, id) end
+  count(queue, state, 1)
   over(id, life[1], life[2], life[3])
-  retain(queue, id, now, tonumber(life[4] or kept[1]) or 0, life[2], tonumber(kept[2]))
+  trim(queue, kept.most, 1)
 end

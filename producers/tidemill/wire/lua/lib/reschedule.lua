@@ -1,36 +1,40 @@
--- RUNNING -> SCHEDULED, shared by retry.lua and park.lua: the record gets its new due time, then its place in the
--- wheel, then the ticket goes. A job with a cancel flag is not scheduled again: it ends here.
--- `again(key, index)` writes what differs; jobs stand in ARGV from `first`, `width` arguments each:
--- id, entry, attempt, delay ms, ...
-local function reschedule(name, now, incarnation, queue, first, width, again)
-  local codes, entries, ids, cancelled, soonest = {}, {}, {}, {}, nil
-  for i = first, #ARGV, width do
+-- RUNNING -> SCHEDULED, shared by retry.lua and park.lua: the agenda and the wheel first, then the record, then the
+-- tickets go. A job with a cancel flag is not scheduled again: it ends here.
+-- `more(index, id, uncounted)` returns the fields to write that differ; jobs stand in ARGV from 6 on, `width` arguments
+-- each: id, entry, attempt, delay ms, ...
+local function reschedule(name, width, more)
+  local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
+  local kept = { ttl = tonumber(ARGV[4]), most = tonumber(ARGV[5]) }
+  local codes, entries, held, ids, cancelled, soonest = {}, {}, {}, {}, {}, nil
+  expect('zset', KEYS[2], root .. 'agenda', root .. 'done:' .. queue, root .. 'expiring')
+  for i = 6, #ARGV, width do
     local id, attempt = ARGV[i], ARGV[i + 2]
-    local key = root .. 'job:' .. id
-    local record = redis.call('HMGET', key, 's', 'l', 'a', 'x', 'u', 'w', 'n', 'z')
-    local code = 0
-    if holds(record[1], record[2], record[3], incarnation, attempt) then
-      code = 1
-      if record[4] then
-        finish('cancelled', queue, id, now, { unpack(record, 5, 8) }, { ARGV[4], ARGV[5] })
-        cancelled[#cancelled + 1] = id
-      else
-        local due = now + tonumber(ARGV[i + 3])
-        redis.call('HSET', key, 's', 'scheduled', 'd', due)
-        redis.call('HDEL', key, 'm')
-        again(key, i)
-        redis.call('ZADD', KEYS[2], due, id)
-        if record[7] then redis.call('ZADD', root .. 'expiring', record[7], id) end
-        if not soonest or due < soonest then soonest = due end
-        ids[#ids + 1] = id
-      end
+    local record = read(id, 'l', 'a', 'x', 'u', 'w', 'n', 'z', 'v')
+    if holds(record, incarnation, attempt) then
+      codes[#codes + 1] = 1
       entries[#entries + 1] = ARGV[i + 1]
-    elseif record[1] == 'scheduled' and record[2] == incarnation and record[3] == attempt then
-      code = 2
+      held[#held + 1] = { i, record }
+      local due = now + tonumber(ARGV[i + 3])
+      if not record[4] and (not soonest or due < soonest) then soonest = due end
+    else
+      codes[#codes + 1] = settled(record, 'scheduled', incarnation, attempt) and 2 or 0
     end
-    codes[#codes + 1] = code
   end
   if soonest then set_due(queue, soonest) end
+  for _, one in ipairs(held) do
+    local i, record = unpack(one)
+    local id, due, key = ARGV[i], now + tonumber(ARGV[i + 3]), root .. 'job:' .. ARGV[i]
+    if record[4] then
+      finish('cancelled', queue, id, now, { unpack(record, 5, 8) }, kept)
+      cancelled[#cancelled + 1] = id
+    else
+      redis.call('ZADD', KEYS[2], due, id)
+      redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, id, whole(record[9], 0))))
+      redis.call('HDEL', key, 'm')
+      expire_again(id, record[7])
+      ids[#ids + 1] = id
+    end
+  end
   drop_tickets(KEYS[1], entries)
   event(name, ids)
   event('cancel', cancelled)

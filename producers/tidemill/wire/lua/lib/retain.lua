@@ -2,18 +2,20 @@
 -- A record that somebody waits for outlives its own ttl by this long, so that the result can be fetched.
 local WAITED_FOR_TTL_MS = 60000
 
-local function retain(queue, id, now, ttl, waiters, most)
+-- Whether the record is kept; the caller writes it, or deletes it.
+local function retain(queue, id, now, ttl, waiters)
   if waiters and ttl < WAITED_FOR_TTL_MS then ttl = WAITED_FOR_TTL_MS end
-  if ttl <= 0 then
-    redis.call('DEL', root .. 'job:' .. id)
-    return
-  end
+  if ttl <= 0 then return false end
+  redis.call('ZADD', root .. 'done:' .. queue, now + ttl, id)
+  return true
+end
+
+-- A few more than came, so that the count comes down when its limit is lowered, and no call is ever long.
+local function trim(queue, most, came)
+  if came == 0 then return end
   local done = root .. 'done:' .. queue
-  redis.call('ZADD', done, now + ttl, id)
   local excess = redis.call('ZCARD', done) - most
-  if excess > 0 then
-    -- At most a few a call: the count comes down as jobs finish, and no call is ever long.
-    local dropped = redis.call('ZPOPMIN', done, math.min(excess, 4))
-    for i = 1, #dropped, 2 do redis.call('DEL', root .. 'job:' .. dropped[i]) end
-  end
+  if excess <= 0 then return end
+  local dropped = redis.call('ZPOPMIN', done, math.min(excess, came + 4))
+  for i = 1, #dropped, 2 do drop(dropped[i]) end
 end

@@ -1,0 +1,121 @@
+"""`tidemill demo`: the example application on a fleet of its own, with a report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sysconfig
+from collections.abc import Generator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tidemill import embedded
+from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.errors import JobFailed, TidemillError
+
+if TYPE_CHECKING:
+    from tidemill.demo.report import Report
+
+# A worker that is killed in the demo is noticed after this: sooner than by default, since somebody watches.
+_LEASE_SECONDS: Final = 10.0
+# What shells report of a process that Ctrl-C ended.
+_INTERRUPTED_EXIT_CODE: Final = 128 + signal.SIGINT
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Worker processes.")
+@click.option("--files", "most", type=click.IntRange(1), help="Index this many files, evenly spread.  [default: all]")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder to index.  [default: the standard library]",
+)
+@click.option("--lease", type=click.FloatRange(0.5, 3600), default=_LEASE_SECONDS, hidden=True)
+@url_option
+@json_option
+@pass_context
+def demo(context: Context, workers: int, most: int | None, root: Path | None, lease: float) -> None:
+    """Index Python's standard library on a scheduler and two workers, and report.
+
+    Without --url it runs on an embedded server of its own, in ./.tidemill/demo, where the logs are too. Exit code 0:
+    every figure adds up; 1: one does not, or the fleet got nowhere.
+    """
+    from tidemill.demo import report
+    from tidemill.demo.following import Stopped
+
+    folder = (root or Path(sysconfig.get_path("stdlib"))).resolve()
+    place = Path(os.environ.get(embedded.DIRECTORY_VARIABLE) or embedded.DIRECTORY_NAME) / "demo"
+    try:
+        with _locked(place), _server(place / "server", context.url):
+            made = _run(folder, most, workers, lease, place)
+    except Stopped:
+        click.echo("stopped", err=True)
+        raise SystemExit(_INTERRUPTED_EXIT_CODE) from None
+    except (RuntimeError, TimeoutError, JobFailed) as error:
+        raise click.ClickException(f"{error}; logs are in {place}") from error
+    context.print(made.as_data(), lambda: f"\n{report.text(made)}\n{_hint(made, place, context.url)}")
+    if not made.adds_up:
+        raise SystemExit(1)
+
+
+def _run(root: Path, most: int | None, workers: int, lease_seconds: float, place: Path) -> Report:
+    from tidemill.demo import app, files, report, run, verification
+    from tidemill.demo.catalog import Catalog
+    from tidemill.demo.fleet import running_fleet
+    from tidemill.demo.following import Follower, clear
+    from tidemill.lifecycle import Signals
+
+    names = files.find(root, most)
+    signals = Signals()
+    with ExitStack() as stack:
+        stack.enter_context(app.mill)
+        clear()
+        stack.callback(clear)
+        catalog = stack.enter_context(closing(Catalog()))
+        with running_fleet(workers, lease_seconds, place) as fleet:
+            follower = Follower(len(names), fleet, catalog, signals)
+            follower.progress.say(f"{len(names):,} files in {root}: started {fleet.describe()}")
+            collected = run.collect(root, names, follower, catalog)
+    truth = verification.verify(root, names)
+    return report.make(root, collected, truth, workers, fleet.restarts)
+
+
+@contextmanager
+def _locked(place: Path) -> Generator[None]:
+    """One demo at a time in a directory: they would share server and logs."""
+    import fcntl
+
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(f"another demo runs in {place.parent.absolute()}") from None
+        yield
+
+
+@contextmanager
+def _server(directory: Path, url: str | None) -> Generator[None]:
+    """The server that was named, else an embedded one without the data of earlier demos."""
+    if url:
+        yield
+        return
+    embedded.stop(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    os.environ["TIDEMILL_URL"] = embedded.ensure_running(directory).url
+    try:
+        yield
+    finally:
+        with suppress(TidemillError):
+            embedded.stop(directory)
+
+
+def _hint(made: Report, place: Path, url: str | None) -> str:
+    if url or not made.dead_lettered:
+        return ""
+    variable = f"{embedded.DIRECTORY_VARIABLE}={place / 'server'}"
+    return f"\nThe dead letters are kept: {variable} tidemill jobs list --queue demo.files --state dead"

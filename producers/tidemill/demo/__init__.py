@@ -1,0 +1,11 @@
+"""`tidemill demo`: an index of the standard library, made by a real fleet; `app.py` is the example application.
+
+app.py         the tasks: what an application of yours looks like
+source.py      what is measured of a Python file
+files.py       which files there are
+catalog.py     a service that is late, so that retries are seen
+fleet.py       the scheduler and the workers, as processes
+run.py         enqueues, follows, and collects
+progress.py    one line while it runs
+report.py      what is printed at the end, and whether it adds up
+"""

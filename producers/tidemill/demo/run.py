@@ -1,0 +1,122 @@
+"""Runs the demo: enqueues, waits, and collects what the report is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tidemill import Job, call
+from tidemill.demo import app, files
+from tidemill.demo.app import SAMPLES, Depths, Folder, Index, Module
+from tidemill.demo.catalog import Catalog
+from tidemill.demo.following import Follower
+
+T = TypeVar("T")
+
+# One file in this many is delayed, so that the wheel has something to hold.
+_DELAYED_ONE_IN: Final = 4
+# Delayed files come in waves of this many, one wave after the other: about half of what two CPUs index in that time.
+_WAVE_FILES: Final = 8
+_WAVE_EVERY_SECONDS: Final = 0.15
+_FIRST_WAVE_SECONDS: Final = 1.0
+# Jobs enqueued one after the other when the fleet is idle, to see how soon it begins.
+_IDLE_JOBS: Final = 100
+_IDLE_TIMEOUT_SECONDS: Final = 10.0
+# Samples that are read at most: a demo that runs for longer has other troubles.
+_MAX_SAMPLES: Final = 10_000
+
+
+@dataclass(slots=True)
+class Collected:
+    """What came of it. `seconds` is from the first enqueue to the merged index."""
+
+    names: list[str]
+    states: dict[str, str] = field(default_factory=dict[str, str])
+    index: Index = field(default_factory=Index)
+    folder_files: dict[str, int] = field(default_factory=dict[str, int])
+    folders: dict[str, Folder] = field(default_factory=dict[str, Folder])
+    announced: dict[str, str] = field(default_factory=dict[str, str])
+    refused_announcements: int = 0
+    recovered: int = 0
+    start_latency_ms: list[float] = field(default_factory=list[float])
+    lateness_ms: list[float] = field(default_factory=list[float])
+    idle_latency_ms: list[float] = field(default_factory=list[float])
+    samples: list[Depths] = field(default_factory=list[Depths])
+    seconds: float = 0.0
+
+
+def collect(root: Path, names: list[str], follower: Follower, catalog: Catalog) -> Collected:
+    """The whole demo, on a fleet that is starting. Raises what `Follower.until` raises, and TidemillError."""
+    folders = files.by_folder(names)
+    collected = Collected(names, folder_files={folder: len(found) for folder, found in folders.items()})
+    follower.until("the workers to start", follower.workers_are_up)
+    began = time.monotonic()
+    jobs = _enqueue_files(root, names)
+    fingerprints = {
+        folder: app.fingerprint.enqueue(str(root), folder, found, catalog.port) for folder, found in folders.items()
+    }
+    follower.progress.say(f"enqueued {len(jobs):,} files in {len(folders):,} folders")
+    follower.until("the files", lambda: follower.files_over() >= len(jobs) and _are_over(jobs))
+    collected.index = follower.result(app.merge.enqueue({name: job.id for name, job in jobs.items()}))
+    collected.seconds = time.monotonic() - began
+    follower.until("the folders", lambda: follower.folders_over() > 2 * len(folders) and _are_over(fingerprints))
+    follower.progress.clear()
+    _read_files(jobs, collected)
+    _read_folders(fingerprints, follower, collected)
+    collected.announced = dict(catalog.announced)
+    collected.samples = _samples(since_ms=min(job.record.created_ms for job in jobs.values()))
+    collected.idle_latency_ms = [_idle_latency_ms() for _ in range(_IDLE_JOBS)]
+    return collected
+
+
+def _enqueue_files(root: Path, names: list[str]) -> dict[str, Job[Module]]:
+    delayed = names[::_DELAYED_ONE_IN]
+    at_once = sorted(set(names) - set(delayed))
+    jobs = dict(zip(at_once, app.index.enqueue_many(call(str(root), name) for name in at_once), strict=True))
+    for wave, start in enumerate(range(0, len(delayed), _WAVE_FILES)):
+        due = delayed[start : start + _WAVE_FILES]
+        # When a delayed file's time has come, it goes before those that wait since the start.
+        later = app.index.using(delay=_FIRST_WAVE_SECONDS + wave * _WAVE_EVERY_SECONDS, priority="high")
+        jobs |= zip(due, later.enqueue_many(call(str(root), name) for name in due), strict=True)
+    return jobs
+
+
+def _are_over(jobs: Mapping[str, Job[T]]) -> bool:
+    return all(job.state.is_over or job.refresh().state.is_over for job in jobs.values())
+
+
+def _read_files(jobs: dict[str, Job[Module]], collected: Collected) -> None:
+    for name, job in jobs.items():
+        record = job.refresh().record
+        collected.states[name] = str(job.state)
+        collected.recovered += record.crashes
+        if record.attempt > 1:  # its start is not the first one
+            continue
+        if record.due_ms:
+            collected.lateness_ms.append(record.started_ms - record.due_ms)
+        else:
+            collected.start_latency_ms.append(record.started_ms - record.created_ms)
+
+
+def _read_folders(fingerprints: dict[str, Job[Folder]], follower: Follower, collected: Collected) -> None:
+    for folder, job in fingerprints.items():
+        collected.folders[folder] = follower.result(job)
+        announcement = app.mill.job(app.announcement_id(job.id))
+        follower.result(announcement)
+        collected.refused_announcements += announcement.attempt - 1
+
+
+def _samples(since_ms: int) -> list[Depths]:
+    jobs = app.mill.inspect.jobs(SAMPLES, "succeeded", limit=_MAX_SAMPLES)
+    return [job.result(timeout=0) for job in jobs if job.record.created_ms >= since_ms]
+
+
+def _idle_latency_ms() -> float:
+    """From `enqueue(...)` to the task's first line, both on this machine's clock."""
+    began = datetime.now(UTC)
+    depths = app.sample.enqueue().result(timeout=_IDLE_TIMEOUT_SECONDS)
+    return (depths.at - began).total_seconds() * 1000
