@@ -54,6 +54,8 @@ def worker(
 ) -> None:
     """Run the jobs of an application.
 
+    MODULE is looked for in the current directory first; APP is a Tidemill in it, `mill` if left out.
+
     SIGTERM or Ctrl-C: stop taking, finish what runs within --grace seconds, hand back the rest, exit 0. A second signal
     ends at once, and what ran is recovered by a scheduler when the lease is over.
     """
@@ -70,6 +72,7 @@ def worker(
         app_path=app,
     )
     if processes == 1 and not with_scheduler:
-        run_one(chosen)
+        code = run_one(chosen)
     else:
-        run_fleet(chosen, processes, with_scheduler=with_scheduler)
+        code = run_fleet(chosen, processes, with_scheduler=with_scheduler)
+    click.get_current_context().exit(code)

@@ -7,18 +7,32 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
+from tidemill_consumers.background import background
 from tidemill_consumers.run import Run
+
+# Runs that ended before their time stay in the heap until it has doubled, but a small heap is not worth a look: with
+# short jobs and long timeouts it would grow without end otherwise.
+_LEAST_SWEPT: Final = 1_024
 
 
 class Deadlines:
-    def __init__(self, on_timeout: Callable[[Run], None]) -> None:
+    def __init__(self, on_timeout: Callable[[Run], None], failed: Callable[[str, BaseException], None]) -> None:
         self._on_timeout = on_timeout
         self._heap: list[tuple[float, int, Run]] = []
         self._order = itertools.count()  # runs can't be compared
+        self._sweep_at = _LEAST_SWEPT
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread = background("deadlines", self._watch, failed)
         self._closed = False
+
+    def __len__(self) -> int:
+        """Entries in the heap."""
+        return len(self._heap)
+
+    def start(self) -> None:
+        self._thread.start()
 
     def add(self, run: Run) -> None:
         """Counts from now. A run that ends before its time is skipped when its time comes."""
@@ -26,12 +40,16 @@ class Deadlines:
             return
         due = time.monotonic() + run.timeout_ms / 1000
         with self._changed:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="tidemill-deadlines", daemon=True)
-                self._thread.start()
+            if len(self._heap) >= self._sweep_at:
+                self._sweep()
             heapq.heappush(self._heap, (due, next(self._order), run))
             if self._heap[0][2] is run:
                 self._changed.notify()
+
+    def _sweep(self) -> None:
+        self._heap = [entry for entry in self._heap if not entry[2].is_over]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_LEAST_SWEPT, 2 * len(self._heap))
 
     def _watch(self) -> None:
         while True:
@@ -40,7 +58,8 @@ class Deadlines:
                     return
                 left = self._heap[0][0] - time.monotonic() if self._heap else None
                 if left is None or left > 0:
-                    self._changed.wait(left)
+                    # A lock can't wait longer than this many seconds; it looks again then.
+                    self._changed.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
                     continue
                 run = heapq.heappop(self._heap)[2]
             self._on_timeout(run)
@@ -49,3 +68,5 @@ class Deadlines:
         with self._changed:
             self._closed = True
             self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(1)

@@ -19,6 +19,7 @@ from tidemill.target import Target
 from tidemill.telemetry import Event
 from tidemill.wire.scripts import Renewal, Scripts
 from tidemill_consumers import settings
+from tidemill_consumers.background import background
 
 
 class Tenant(Protocol):
@@ -30,7 +31,8 @@ class Tenant(Protocol):
     def queues(self) -> tuple[str, ...]: ...
     def running_ids(self) -> Collection[str]: ...
     def renewed(self, renewal: Renewal) -> None: ...
-    def lease_lost(self) -> None: ...
+    def lease_lost(self, incarnation: str) -> None: ...
+    def failed(self, role: str, error: BaseException) -> None: ...
 
 
 class Heartbeat:
@@ -43,11 +45,11 @@ class Heartbeat:
         # A renewal that is not answered within an interval is tried again by the next one.
         self._link = Link(target, deadline_seconds=self._interval_seconds)
         self._wanted = threading.Event()
-        self._closed = False
+        self._closing = threading.Event()
         self._line: Line | None = None
         self._threads = [
-            threading.Thread(target=self._renew_regularly, name="tidemill-lease", daemon=True),
-            threading.Thread(target=self._listen, name="tidemill-control", daemon=True),
+            background("lease", self._renew_regularly, tenant.failed),
+            background("control", self._listen, tenant.failed),
         ]
 
     def start(self) -> None:
@@ -55,7 +57,7 @@ class Heartbeat:
             thread.start()
 
     def close(self) -> None:
-        self._closed = True
+        self._closing.set()
         self._wanted.set()
         if self._line is not None:
             self._line.interrupt()
@@ -65,7 +67,7 @@ class Heartbeat:
 
     def _renew_regularly(self) -> None:
         last_renewed = time.monotonic()
-        while not self._closed:
+        while not self._closing.is_set():
             try:
                 self._renew()
                 last_renewed = time.monotonic()
@@ -78,25 +80,21 @@ class Heartbeat:
             self._wanted.clear()
 
     def _renew(self) -> None:
-        tenant = self._tenant
+        tenant, incarnation = self._tenant, self._tenant.incarnation
         running = list(tenant.running_ids())
-        renewal = self._link.run(self._scripts.renew(tenant.incarnation, self._lease_ms, tenant.queues, running))
+        renewal = self._link.run(self._scripts.renew(incarnation, self._lease_ms, tenant.queues, running))
         if renewal is None:
-            tenant.lease_lost()
+            tenant.lease_lost(incarnation)
         else:
             tenant.renewed(renewal)
 
     def _listen(self) -> None:
         """A message only makes the lease thread look: what was missed while disconnected is found by it as well."""
-        while not self._closed:
+        while not self._closing.is_set():
             try:
                 self._follow()
-            except (TidemillError, OSError):
-                pass
-            except Exception as error:  # noqa: BLE001 - without this thread a cancellation is only late
-                telemetry.event(Event.WORKER_FAILED, role="control", error=f"{type(error).__name__}: {error}")
-            if not self._closed:
-                time.sleep(min(1.0, self._interval_seconds))
+            except TidemillError:  # the lease thread says so
+                self._closing.wait(min(1.0, self._interval_seconds))
 
     def _follow(self) -> None:
         line = open_line(self._target)
@@ -104,10 +102,11 @@ class Heartbeat:
             line.subscribe([self._scripts.keys.control])
             self._line = line
             self._wanted.set()
-            while not self._closed:
+            while not self._closing.is_set():
                 if any(self._concerns(message) for _, message in line.messages(settings.BLOCK_MS / 1000)):
                     self._wanted.set()
         finally:
+            self._line = None
             line.close()
 
     def _concerns(self, message: str) -> bool:

@@ -16,6 +16,8 @@ def load_app(path: str) -> Tidemill:
     Raises InvalidInput; an error in the module itself is raised as it is.
     """
     module_name, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise InvalidInput(f"{path!r} is no MODULE:APP: a module's name as in `import`, and a Tidemill in it")
     directory = os.getcwd()
     if directory not in sys.path:
         sys.path.insert(0, directory)

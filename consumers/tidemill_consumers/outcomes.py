@@ -44,11 +44,4 @@ class Released:
     """Handed back: the worker stops. No attempt is spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progressed:
-    """Not an outcome: the run goes on, and says how far it is."""
-
-    progress: bytes
-
-
 Outcome = Succeeded | Retried | Dead | Parked | Cancelled | Released

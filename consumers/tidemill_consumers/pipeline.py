@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from contextvars import copy_context
+from typing import Any, Final, cast
 
-from tidemill import telemetry
+from tidemill import telemetry, validation
 from tidemill.context import CURRENT, CurrentJob
 from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.names import type_name
@@ -23,6 +24,8 @@ from tidemill_consumers import settings
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
+_MAX_TIMEOUT_MS: Final = validation.MAX_DELAY_DAYS * 86_400_000
+
 
 def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
     """Finds the task and the options of a job; an outcome at once if it can't be run here."""
@@ -30,54 +33,51 @@ def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
     if definition is None:
         if not taken.task:
             return corrupt("it names no task")
-        # Each offer that was declined raised `uncounted`: the delay doubles, and a fleet in mid-deploy settles soon.
-        delay_ms = min(settings.PARK_CAP_MS, settings.PARK_BASE_MS * 2 ** min(taken.uncounted, 16))
-        return Parked(f"no worker of this queue knows task {taken.task!r}", delay_ms)
+        return parked(taken, f"no worker of this queue knows task {taken.task!r}")
     retry, timeout_ms = definition.retry, definition.timeout_ms
     if taken.options:
         try:
             carried = cast(dict[str, Any], envelope.unpack(taken.options))
             retry = Retry.from_wire(carried["retry"], retry) if "retry" in carried else retry
-            timeout_ms = int(carried.get("timeout_ms", 0)) or timeout_ms
+            if "timeout_ms" in carried:
+                timeout_ms = validation.whole("timeout_ms", carried["timeout_ms"], 1, _MAX_TIMEOUT_MS)
         except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
             return corrupt(f"its options can't be read: {error}")
     return Run(taken, definition, retry, timeout_ms)
+
+
+def parked(taken: Taken, reason: str) -> Parked:
+    """This worker can't run the job. Each offer that was declined raised `uncounted`, so the delay doubles: a fleet in
+    mid-deploy settles soon, and one that stays broken costs little."""
+    return Parked(reason, min(settings.PARK_CAP_MS, settings.PARK_BASE_MS * 2 ** min(max(taken.uncounted, 0), 16)))
 
 
 def corrupt(what: str) -> Dead:
     return Dead(RemoteError("CorruptRecord", f"the record is not one that Tidemill wrote: {what}"), "corrupt")
 
 
-def decode(codec: Codec, body: bytes) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of the call. Raises CorruptRecord."""
-    return codec.decode_call(body)
+def call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
+    """Calls a plain function in this thread. What it raises is the caller's to classify.
+
+    In a context of its own: a variable that a job sets is not seen by the next one on this thread.
+    """
+    return copy_context().run(_call_sync, run, context, codec)
 
 
-def call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded:
-    """Calls a plain function in this thread. What it raises is the caller's to classify."""
-    arguments, keywords = decode(codec, run.taken.body)
+def _call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
+    arguments, keywords = codec.decode_call(run.taken.body)
+    CURRENT.set(context)
     with processing(run) as span:
-        token = CURRENT.set(context)
-        try:
-            result = _encode(codec, run.definition.function(*arguments, **keywords))
-            span.outcome("succeeded")
-            return result
-        finally:
-            CURRENT.reset(token)
+        return _encoded(span, codec, run.definition.function(*arguments, **keywords))
 
 
-async def call_async(run: Run, context: CurrentJob, codec: Codec) -> Succeeded:
-    """Awaits a coroutine function in this task."""
-    arguments, keywords = decode(codec, run.taken.body)
+async def call_async(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
+    """Awaits a coroutine function in this task, whose context is its own."""
+    arguments, keywords = codec.decode_call(run.taken.body)
     function = cast(Callable[..., Awaitable[object]], run.definition.function)
+    CURRENT.set(context)
     with processing(run) as span:
-        token = CURRENT.set(context)
-        try:
-            result = _encode(codec, await function(*arguments, **keywords))
-            span.outcome("succeeded")
-            return result
-        finally:
-            CURRENT.reset(token)
+        return _encoded(span, codec, await function(*arguments, **keywords))
 
 
 def processing(run: Run) -> telemetry.Processing:
@@ -92,21 +92,35 @@ def processing(run: Run) -> telemetry.Processing:
     )
 
 
-def _encode(codec: Codec, value: object) -> Succeeded:
-    return Succeeded(b"" if value is None else codec.encode_result(value))
+def _encoded(span: telemetry.Processing, codec: Codec, value: object) -> Succeeded | Dead:
+    """The job's end: with a result that can't be carried, another attempt would only do the work again."""
+    try:
+        result = Succeeded(b"" if value is None else codec.encode_result(value))
+    except InvalidInput as error:
+        span.outcome("dead", type(error).__name__)
+        return Dead(describe(error), "result")
+    span.outcome("succeeded")
+    return result
 
 
 def classify(run: Run, error: BaseException) -> Outcome:
     """What comes of a run that raised. An interrupt counts for more than the exception that it caused."""
-    if run.interrupt is Interrupt.CANCEL:
-        return Cancelled()
-    if run.interrupt is Interrupt.RELEASE:
-        return Released()
-    if run.interrupt is Interrupt.TIMEOUT:
-        return timed_out(run)
+    match run.interrupt:
+        case Interrupt.CANCEL:
+            return Cancelled()
+        case Interrupt.RELEASE:
+            return Released()
+        case Interrupt.TIMEOUT:
+            return timed_out(run)
+        case None:
+            pass
     if isinstance(error, CorruptRecord):
         return corrupt(str(error))
-    return failed(run, describe(error), retryable=run.retry.applies(error, run.taken.tries))
+    try:
+        return failed(run, describe(error), retryable=run.retry.applies(error, run.taken.tries))
+    except Exception as broken:  # noqa: BLE001 - a user's exception class can be as broken as it likes
+        text = f"and it can't be described: {type_name(type(broken))}"
+        return Dead(RemoteError(type_name(type(error)), text))
 
 
 def timed_out(run: Run) -> Outcome:
@@ -131,7 +145,7 @@ def describe(error: BaseException) -> RemoteError:
 def _text(error: BaseException) -> str:
     try:
         return _cut(str(error), settings.MAX_ERROR_CHARS)
-    except Exception as broken:  # noqa: BLE001 - user classes may raise in __str__
+    except BaseException as broken:  # noqa: BLE001 - user classes may raise anything in __str__
         return f"(its text can't be had: {type(broken).__name__})"
 
 

@@ -1,142 +1,135 @@
-"""Takes jobs: waits for tickets with a blocking read when there is nothing, and takes without waiting while there is.
+"""Takes jobs: without waiting while there are some; when there are none, after a blocking read that waits for tickets.
 
 The thread sleeps while no slot is free. When a call's outcome is unknown (the connection broke), jobs may have been
 taken whose reply was lost: they stand in this incarnation's pending list, and are looked up there before anything else.
+
+Only the blocking read is ever interrupted. A `take` that was cut off would leave jobs that run nowhere, and whoever
+recovers them would count it as a crash.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Collection
 from typing import Protocol
 
 from tidemill import settings as client_settings
-from tidemill import telemetry
 from tidemill.connection import Line, open_line
-from tidemill.errors import GroupMissing, ServerUnavailable, TidemillError
+from tidemill.errors import GroupMissing, TidemillError
+from tidemill.lifecycle import Outage
 from tidemill.target import Target
-from tidemill.telemetry import Event
 from tidemill.wire.scripts import Scripts, Taken, Ticket
 from tidemill_consumers import settings
+from tidemill_consumers.background import background
+from tidemill_consumers.intake import Intake
 from tidemill_consumers.lanes import Reserves
 
 
-class Intake(Protocol):
+class Owner(Protocol):
     """What the reader has to know of its worker."""
 
     @property
     def incarnation(self) -> str: ...
-    def wait_for_room(self) -> int:
-        """Blocks until there is room for jobs, and returns how many; 0: the worker stops."""
-        ...
-
-    def open_queues(self) -> tuple[str, ...]:
-        """The queues to read; blocks while all are paused; empty: the worker stops."""
-        ...
-
-    def held_ids(self) -> Collection[str]: ...
-    def paused(self, queues: frozenset[str]) -> None: ...
     def accept(self, jobs: list[Taken]) -> None: ...
     def register(self) -> None: ...
-    def lease_lost(self) -> None: ...
+    def lease_lost(self, incarnation: str) -> None: ...
+    def failed(self, role: str, error: BaseException) -> None: ...
 
 
 class Reader:
-    def __init__(self, target: Target, scripts: Scripts, intake: Intake) -> None:
+    def __init__(self, target: Target, scripts: Scripts, intake: Intake, owner: Owner) -> None:
         self._target = target
         self._scripts = scripts
         self._intake = intake
+        self._owner = owner
         self._reserves = Reserves()
-        self._line: Line | None = None
         self._turn = 0
-        self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="tidemill-reader", daemon=True)
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting: Line | None = None
+        self._interrupted = threading.Event()
+        self._outage = Outage(target.masked, self._closing.wait)
+        self._thread = background("reader", self._serve, owner.failed)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
         """Takes nothing more. What a read delivered in the last moment is found in the pending list."""
-        self._closed = True
+        self._closing.set()
         self.interrupt()
         self._thread.join(client_settings.REPLY_TIMEOUT_SECONDS + 1)
 
     def interrupt(self) -> None:
         """Ends a blocking read, so that the reader looks at its queues again."""
-        line = self._line
-        if line is not None:
-            line.interrupt()
+        with self._lock:
+            self._interrupted.set()
+            if self._waiting is not None:
+                self._waiting.interrupt()
 
     def _serve(self) -> None:
-        began_failing: float | None = None
-        pause_seconds = client_settings.RETRY_BASE_SECONDS
-        while not self._closed:
+        while not self._closing.is_set():
             try:
-                line = self._connect()
-                if began_failing is not None:
-                    outage_seconds = round(time.monotonic() - began_failing, 1)
-                    telemetry.event(Event.SERVER_BACK, server=self._target.masked, outage_s=outage_seconds)
-                began_failing, pause_seconds = None, client_settings.RETRY_BASE_SECONDS
-                try:
-                    self._read_on(line)
-                finally:
-                    line.close()
+                self._connected()
             except GroupMissing:
                 self._repair()
-            except ServerUnavailable as error:
-                if self._closed:
-                    return
-                if began_failing is None:
-                    began_failing = time.monotonic()
-                if pause_seconds > client_settings.RETRY_BASE_SECONDS:
-                    telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
-                time.sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, client_settings.RETRY_CAP_SECONDS)
-            except Exception as error:  # noqa: BLE001 - a worker that reads nothing must not look alive
-                telemetry.event(Event.WORKER_FAILED, exc=error, role="reader", error=f"{type(error).__name__}: {error}")
-                time.sleep(client_settings.RETRY_CAP_SECONDS)
+            except TidemillError as error:
+                if self._interrupted.is_set():
+                    self._interrupted.clear()
+                else:
+                    self._outage.failed(error)
 
-    def _connect(self) -> Line:
-        timeout_seconds = settings.BLOCK_MS / 1000 + client_settings.REPLY_TIMEOUT_SECONDS
-        self._line = open_line(self._target, timeout_seconds)
-        return self._line
+    def _connected(self) -> None:
+        line = open_line(self._target, settings.BLOCK_MS / 1000 + client_settings.REPLY_TIMEOUT_SECONDS)
+        try:
+            self._read_on(line, self._owner.incarnation)
+        finally:
+            line.close()
 
     def _repair(self) -> None:
         """Somebody deleted a stream or its group: they are made again, at 0."""
         try:
-            self._intake.register()
+            self._owner.register()
         except TidemillError as error:
-            telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
-            time.sleep(client_settings.RETRY_CAP_SECONDS)
+            self._outage.failed(error)
 
-    def _read_on(self, line: Line) -> None:
-        tickets = self._strays(line)
-        more = bool(tickets)
-        while not self._closed:
-            room = self._intake.wait_for_room()
-            queues = self._open_queues()
+    def _read_on(self, line: Line, incarnation: str) -> None:
+        """Until something has to be set up anew. Tickets of one incarnation are never taken as another."""
+        tickets, more = self._strays(line, incarnation), True
+        while not self._closing.is_set():
+            room, queues = self._intake.wait_for_room(), self._open_queues()
             if not room or not queues:
                 return
             if not more:
-                block_ms = settings.BLOCK_MS
-                tickets = line.run(self._scripts.listen(self._intake.incarnation, queues, block_ms))
+                tickets = self._listen(line, incarnation, queues)
                 if not tickets:
                     continue
+            open_tickets = [ticket for ticket in tickets if ticket.queue in queues]
             reserved = self._reserves.next(room)
-            takings = line.run(
-                self._scripts.take(self._intake.incarnation, queues, room, reserved, self._still_open(tickets, queues))
-            )
+            takings = line.run(self._scripts.take(incarnation, queues, room, reserved, open_tickets))
+            self._outage.over()
             if takings is None:
-                self._intake.lease_lost()
+                self._owner.lease_lost(incarnation)
                 return
             if takings.paused:
-                self._intake.paused(takings.paused)
+                self._intake.pause(takings.paused)
             if takings.jobs:
-                self._intake.accept(takings.jobs)
+                self._owner.accept(takings.jobs)
             more, tickets = len(takings.jobs) >= room, []
             if takings.missing_groups:
-                self._repair()
+                self._owner.register()
+
+    def _listen(self, line: Line, incarnation: str, queues: tuple[str, ...]) -> list[Ticket]:
+        """What the blocking read delivers; [] after its time, and when the queues are to be looked at again."""
+        with self._lock:
+            if self._interrupted.is_set():  # since the queues were looked at
+                self._interrupted.clear()
+                return []
+            self._waiting = line
+        try:
+            return line.run(self._scripts.listen(incarnation, queues, settings.BLOCK_MS))
+        finally:
+            with self._lock:
+                self._waiting = None
 
     def _open_queues(self) -> tuple[str, ...]:
         """Each read begins with another queue, so that none waits behind a busy one."""
@@ -146,14 +139,10 @@ class Reader:
         self._turn = (self._turn + 1) % len(queues)
         return queues[self._turn :] + queues[: self._turn]
 
-    @staticmethod
-    def _still_open(tickets: list[Ticket], queues: tuple[str, ...]) -> list[Ticket]:
-        return [ticket for ticket in tickets if ticket.queue in queues]
-
-    def _strays(self, line: Line) -> list[Ticket]:
+    def _strays(self, line: Line, incarnation: str) -> list[Ticket]:
         queues = self._intake.open_queues()
         if not queues:
             return []
-        found = line.run(self._scripts.strays(self._intake.incarnation, queues, settings.MAX_PREFETCH * 2))
-        held = self._intake.held_ids()
+        found = line.run(self._scripts.strays(incarnation, queues, settings.MAX_PREFETCH * 2))
+        held = self._intake.held_ids(incarnation)
         return [ticket for ticket in found if ticket.job_id not in held]

@@ -50,6 +50,15 @@ class Run:
         self._lock = threading.Lock()
         self._settled = False
 
+    @property
+    def is_over(self) -> bool:
+        """Its outcome is decided."""
+        return self._settled
+
+    def is_stopped(self) -> bool:
+        """Asked to stop, from outside. A method, because another thread changes the answer between two calls."""
+        return self.interrupt is not None
+
     def start(self, report: Callable[[Run, float, str], None]) -> CurrentJob:
         """The run begins now: makes what `current_job()` returns."""
         self.started_at = time.monotonic()
@@ -65,7 +74,7 @@ class Run:
             deadline=deadline,
             report=lambda fraction, text: report(self, fraction, text),
         )
-        if self.interrupt is not None:
+        if self.is_stopped():
             self.context.request_stop()
         return self.context
 

@@ -15,8 +15,10 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
+from tidemill import settings as client_settings
 from tidemill import telemetry
 from tidemill.connection import Link
 from tidemill.errors import QueueFull, ServerUnavailable, TidemillError
@@ -26,31 +28,45 @@ from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
 from tidemill.wire.scripts import Scripts, Taken
 from tidemill_consumers import settings
-from tidemill_consumers.outcomes import (
-    Cancelled,
-    Dead,
-    Outcome,
-    Parked,
-    Progressed,
-    Released,
-    Retried,
-    Succeeded,
-)
+from tidemill_consumers.background import background
+from tidemill_consumers.intake import Attempt, attempt_of
+from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 
 _FENCED: Final = 0
+_NAMES: Final[dict[type[Outcome], str]] = {
+    Succeeded: "succeeded",
+    Retried: "retried",
+    Dead: "dead",
+    Parked: "parked",
+    Cancelled: "cancelled",
+    Released: "released",
+}
 
 Settled = tuple[Taken, Outcome]
-Reported = tuple[Taken, Progressed]
+Group = Sequence[Settled]
 
 
 class Settlement:
-    def __init__(self, link: Link, scripts: Scripts, on_settled: Callable[[Sequence[Taken]], None]) -> None:
+    """`on_settled` is told what needs no more care; `failed`, that the thread has died."""
+
+    def __init__(
+        self,
+        link: Link,
+        scripts: Scripts,
+        on_settled: Callable[[Sequence[Taken]], None],
+        failed: Callable[[str, BaseException], None],
+    ) -> None:
         self._link = link
         self._scripts = scripts
         self._on_settled = on_settled
-        self._queue: queue.SimpleQueue[Settled | Reported | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name="tidemill-settlement", daemon=True)
+        # None: look at the reports; or, after `close`, the end.
+        self._queue: queue.SimpleQueue[Settled | None] = queue.SimpleQueue()
+        self._reports: dict[Attempt, tuple[Taken, bytes]] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._given_up = threading.Event()
+        self._all_settled = False
+        self._thread = background("settlement", self._serve, failed)
 
     def start(self) -> None:
         self._thread.start()
@@ -60,66 +76,86 @@ class Settlement:
         self._queue.put((taken, outcome))
 
     def report(self, taken: Taken, progress: bytes) -> None:
-        """Writes the progress soon; of several in one batch only the last. Never blocks."""
-        self._queue.put((taken, Progressed(progress)))
+        """Writes the progress soon: however often a job reports, only its last report of a batch is written."""
+        with self._lock:
+            is_first = not self._reports
+            self._reports[attempt_of(taken)] = taken, progress
+        if is_first:
+            self._queue.put(None)
 
     def close(self, timeout_seconds: float) -> bool:
         """Settles what is left. False: the server did not answer in time; the reaper will recover the rest."""
+        self._closing.set()
         self._queue.put(None)
         self._thread.join(timeout_seconds)
         self._given_up.set()
-        return not self._thread.is_alive()
+        return self._all_settled
 
     def _serve(self) -> None:
-        while True:
-            batch, reports, over = self._gather()
+        over = False
+        while not over:
+            batch, over = self._gather()
+            with self._lock:
+                reports, self._reports = list(self._reports.values()), {}
             if batch or reports:
                 self._settle(batch, reports)
                 self._on_settled([taken for taken, _ in batch])
-            if over:
-                return
+        self._all_settled = not self._given_up.is_set()
 
-    def _gather(self) -> tuple[list[Settled], dict[str, Reported], bool]:
-        """What is there, up to a batch; the last report of each job; whether that is the end."""
+    def _gather(self) -> tuple[list[Settled], bool]:
+        """What is there, up to a batch, and whether that is the end."""
         batch: list[Settled] = []
-        reports: dict[str, Reported] = {}
-        item = self._queue.get()
-        while item is not None:
-            taken, outcome = item
-            if isinstance(outcome, Progressed):
-                reports[taken.id] = taken, outcome
-            else:
-                batch.append((taken, outcome))
-            if len(batch) >= settings.SETTLE_BATCH or self._queue.empty():
-                return batch, reports, False
+        while True:
             item = self._queue.get()
-        return batch, reports, True
+            if item is not None:
+                batch.append(item)
+            if self._queue.empty():
+                return batch, item is None and self._closing.is_set()
+            if len(batch) >= settings.SETTLE_BATCH:
+                return batch, False
 
-    def _settle(self, batch: list[Settled], reports: dict[str, Reported]) -> None:
-        groups = _grouped(batch)
+    def _settle(self, batch: Sequence[Settled], reports: Sequence[tuple[Taken, bytes]]) -> None:
+        """In one round trip; if the server refuses, one by one: a record that was tampered with harms no other."""
+        # Reports come last: one of a job that is over is refused by its fence.
+        progress = [
+            self._scripts.progress(taken.id, taken.incarnation, taken.attempt, fraction) for taken, fraction in reports
+        ]
+        if self._send(_grouped(batch), progress) is None:
+            return
+        for taken, outcome in batch:
+            error = self._send([[(taken, outcome)]], ())
+            if error is not None:
+                # Sending it again mends nothing. The job stays in the pending list, where a person can find it.
+                telemetry.event(Event.RECORD_CORRUPT, job_id=taken.id, queue=taken.queue, reason=str(error))
+
+    def _send(self, groups: Sequence[Group], progress: Sequence[Command[int]]) -> TidemillError | None:
+        """Until the server has answered, or `close` has given up; then what it refused with, if it did."""
         commands: list[Command[Any]] = [_command(self._scripts, group) for group in groups]
-        # After the settlements: a report of a job that is over is refused by its fence.
-        for taken, outcome in reports.values():
-            fence = (taken.id, taken.incarnation, taken.attempt)
-            commands.append(self._scripts.progress(*fence, outcome.progress))
         while not self._given_up.is_set():
             try:
-                answers = self._link.run_all(commands)
+                with _observed(groups):
+                    answers = self._link.run_all([*commands, *progress])
             except (ServerUnavailable, QueueFull) as error:
-                telemetry.event(
-                    Event.SERVER_UNAVAILABLE,
-                    server=self._link.target.masked,
-                    error=str(error.__cause__ or error),
-                )
+                reason = str(error.__cause__ or error)
+                telemetry.event(Event.SERVER_UNAVAILABLE, server=self._link.target.masked, error=reason)
+                self._given_up.wait(client_settings.RETRY_BASE_SECONDS)
             except TidemillError as error:
-                # A reply that is no reply of our script: nothing that sending again could mend. The jobs stay in the
-                # pending list, so the reaper or a person can still find them.
-                telemetry.event(Event.WORKER_FAILED, role="settlement", error=str(error))
-                return
+                return error
             else:
                 for group, codes in zip(groups, answers, strict=False):
                     _report(group, codes)
-                return
+                return None
+        return None
+
+
+def _observed(groups: Sequence[Group]) -> ExitStack:
+    """The blocks that tracing sees: one for each group."""
+    blocks = ExitStack()
+    for group in groups:
+        taken, outcome = group[0]
+        only_id = taken.id if len(group) == 1 else None
+        blocks.enter_context(telemetry.settle(taken.queue, len(group), _NAMES[type(outcome)], only_id))
+    return blocks
 
 
 def _grouped(batch: Sequence[Settled]) -> list[list[Settled]]:
@@ -129,7 +165,7 @@ def _grouped(batch: Sequence[Settled]) -> list[list[Settled]]:
     return list(groups.values())
 
 
-def _command(scripts: Scripts, group: Sequence[Settled]) -> Command[list[int]]:
+def _command(scripts: Scripts, group: Group) -> Command[list[int]]:
     first, kind = group[0]
     place = (first.incarnation, first.queue, LANES[first.lane])
     rows: list[Any] = [_row(taken, outcome) for taken, outcome in group]
@@ -163,17 +199,13 @@ def _row(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
             return fence
 
 
-def _report(group: Sequence[Settled], codes: Sequence[int]) -> None:
+def _report(group: Group, codes: Sequence[int]) -> None:
     """Counts and logs what the server accepted and what it refused."""
     done = sum(code != _FENCED for code in codes)
-    queue_name = group[0][0].queue
-    match group[0][1]:
-        case Succeeded():
-            telemetry.jobs_settled(queue_name, "succeeded", done)
-        case Dead():
-            telemetry.jobs_settled(queue_name, "dead", done)
-        case Cancelled():
-            telemetry.jobs_settled(queue_name, "cancelled", done)
+    queue_name, outcome = group[0][0].queue, group[0][1]
+    match outcome:
+        case Succeeded() | Dead() | Cancelled():
+            telemetry.jobs_settled(queue_name, _NAMES[type(outcome)], done)
         case Retried():
             telemetry.jobs_retried(queue_name, done)
         case Parked():
@@ -199,9 +231,9 @@ def _log(taken: Taken, outcome: Outcome, code: int) -> None:
         case Succeeded():
             telemetry.event(Event.JOB_SUCCEEDED, **labels)
         case Retried(error, delay_ms):
-            telemetry.event(Event.JOB_RETRIED, **labels, delay_ms=delay_ms, error=f"{error.type}: {error.message}")
+            telemetry.event(Event.JOB_RETRIED, **labels, delay_ms=delay_ms, error=error.type)
         case Dead(error, reason):
-            telemetry.event(Event.JOB_DEAD, **labels, reason=reason, error=f"{error.type}: {error.message}")
+            telemetry.event(Event.JOB_DEAD, **labels, reason=reason, error=error.type)
         case Parked(reason, delay_ms):
             telemetry.event(Event.JOB_PARKED, **labels, delay_ms=delay_ms, reason=reason)
         case Cancelled():

@@ -4,7 +4,8 @@
                         ▲
     heartbeat ──cancel──┘
 
-Life: start → run → drain → stop. `held` is every job that was taken and is not settled; it bounds what is taken.
+Life: start → run → drain → stop. `intake` bounds what is taken; `_running` is every run that executors were given and
+whose outcome is open.
 """
 
 from __future__ import annotations
@@ -14,21 +15,23 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from tidemill import telemetry
 from tidemill.app import Tidemill
-from tidemill.client import Client
 from tidemill.connection import Link
 from tidemill.errors import TidemillError
 from tidemill.ids import new_id
+from tidemill.names import type_name
 from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.scripts import Renewal, Scripts, Taken
 from tidemill_consumers import executors, pipeline, settings
 from tidemill_consumers.deadlines import Deadlines
+from tidemill_consumers.executors import Executor
 from tidemill_consumers.heartbeat import Heartbeat
+from tidemill_consumers.intake import Attempt, Intake, attempt_of
 from tidemill_consumers.outcomes import Outcome, Released
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.reader import Reader
@@ -38,47 +41,63 @@ from tidemill_consumers.settlement import Settlement
 
 # How long a worker that stops waits for the server's answer to its last settlements.
 _LAST_WORDS_SECONDS: Final = 5.0
+# A page of what is handed on when a worker leaves.
+_HAND_ON_PAGE: Final = 1_000
+# Leaving is no crash: what is handed on then is never buried.
+_NO_BURIAL: Final = 1_000_000
 
 
 class Worker:
-    """Runs the jobs of an application. `start`, then `stop`; both may be called from any thread, once."""
+    """Runs the jobs of an application. `start`, then `stop`; both may be called from any thread, once.
 
-    def __init__(self, mill: Tidemill, worker_settings: WorkerSettings) -> None:
+    `on_failure` is called, from any thread, when a part of the worker has died: it must be stopped then, since jobs
+    would be held that nobody runs or settles.
+    """
+
+    def __init__(
+        self, mill: Tidemill, worker_settings: WorkerSettings, on_failure: Callable[[], None] = lambda: None
+    ) -> None:
         self.settings = worker_settings
         self.codec = mill.codec
         self.incarnation = new_id()
-        self.queues = worker_settings.queues or tuple(sorted({task.queue for task in mill.tasks.values()}))
         self._mill = mill
-        client: Client = mill.client
-        self._scripts: Scripts = client.scripts
-        self._link = Link(client.target)
-        self._held: dict[str, Taken] = {}
-        self._running: dict[str, Run] = {}
+        self._tasks = dict(mill.tasks)
+        self._on_failure = on_failure
+        self.queues = worker_settings.queues or tuple(sorted({task.queue for task in self._tasks.values()}))
+        target = mill.client.target
+        self._scripts: Scripts = mill.client.scripts
+        self._link = Link(target)
+        self._running: dict[Attempt, Run] = {}
         self._changed = threading.Condition()
-        self._paused: frozenset[str] = frozenset()
-        self._stopping = False
+        self._registering = threading.Lock()
         self._began = time.monotonic()
         self._done = 0
         self._pace = Pace(worker_settings.concurrency)
-        kinds = sorted({task.executor for task in mill.tasks.values()})
-        self._executors = executors.load(kinds, self)
-        self._deadlines = Deadlines(lambda run: self._interrupt(run, Interrupt.TIMEOUT))
-        self._settlement = Settlement(self._link, self._scripts, self._settled)
-        self._reader = Reader(client.target, self._scripts, self)
-        self._heartbeat = Heartbeat(client.target, self._scripts, worker_settings.lease_ms, self)
+        self._executors: dict[str, Executor] = {}
+        self.intake = Intake(self.queues, worker_settings.concurrency, self._pace)
+        self._deadlines = Deadlines(self._timed_out, self.failed)
+        self._settlement = Settlement(self._link, self._scripts, self._settled, self.failed)
+        self._reader = Reader(target, self._scripts, self.intake, self)
+        self._heartbeat = Heartbeat(target, self._scripts, worker_settings.lease_ms, self)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Registers, publishes recurring jobs, adopts parked ones, and begins to take. Raises ServerUnavailable."""
-        self.register()
-        self._mill.publish()
-        self._settlement.start()
-        self._heartbeat.start()
-        self._reader.start()
-        for task in self._mill.tasks:
-            while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
-                pass
+        """Registers, publishes recurring jobs, adopts parked ones, and begins to take.
+
+        Raises ServerUnavailable, and InvalidInput when an executor is not installed; nothing runs then.
+        """
+        try:
+            self.register()
+            for task in self._tasks:
+                while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
+                    pass
+            self._executors = executors.load({task.executor for task in self._tasks.values()}, self)
+        except BaseException:
+            self._link.close()
+            raise
+        for part in (self._deadlines, self._settlement, self._heartbeat, self._reader):
+            part.start()
         telemetry.event(
             Event.WORKER_STARTED,
             worker=self.incarnation,
@@ -91,9 +110,7 @@ class Worker:
         """Takes nothing more, lets running jobs go on for `grace_seconds`, hands back the rest, and leaves."""
         grace = self.settings.grace_seconds if grace_seconds is None else grace_seconds
         telemetry.event(Event.WORKER_STOPPING, worker=self.incarnation, running=len(self._running), grace_s=grace)
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self.intake.stop()
         self._reader.close()
         returned = self._hand_back_waiting()
         self._wait_until_idle(grace)
@@ -106,13 +123,12 @@ class Worker:
         if settled:
             self._retire()
         self._link.close()
-        elapsed = round(time.monotonic() - self._began, 1)
         telemetry.event(
             Event.WORKER_STOPPED,
             worker=self.incarnation,
             done=self._done,
             returned=returned,
-            elapsed_s=elapsed,
+            elapsed_s=round(time.monotonic() - self._began, 1),
         )
 
     def _hand_back_waiting(self) -> int:
@@ -129,11 +145,11 @@ class Worker:
 
     def _hand_back_running(self) -> int:
         """Interrupts what still runs; what does not notice is handed back all the same, since this process ends."""
-        running = list(self._running.values())
+        running = self._runs()
         for run in running:
             self._interrupt(run, Interrupt.RELEASE)
         self._wait_until_idle(settings.INTERRUPT_SECONDS)
-        for run in list(self._running.values()):
+        for run in self._runs():
             self.finished(run, Released())
         return len(running)
 
@@ -142,15 +158,27 @@ class Worker:
             if not self._link.run(self._scripts.retire(self.incarnation, self.queues)):
                 return
             # Tickets that were delivered in the last moment go on to other workers.
-            error = record.write_error(pipeline.corrupt("it was held by a worker that left").error)
             for queue in self.queues:
-                self._link.run(self._scripts.recover(self.incarnation, queue, 1_000, 1_000_000, error))
+                hand_on = self._scripts.recover(self.incarnation, queue, _HAND_ON_PAGE, _NO_BURIAL, b"")
+                while self._link.run(hand_on).moved >= _HAND_ON_PAGE:
+                    pass
             self._link.run(self._scripts.retire(self.incarnation, self.queues))
+
+    def failed(self, role: str, error: BaseException) -> None:
+        """A part of this worker has died."""
+        telemetry.event(
+            Event.WORKER_FAILED, exc=error, worker=self.incarnation, role=role, error=type_name(type(error))
+        )
+        self._on_failure()
 
     # -- for the reader -----------------------------------------------------------------------------------------
 
     def register(self) -> None:
-        tasks = {task.name: task.queue for task in self._mill.tasks.values()}
+        """Says which incarnation this is, makes what is missing of its queues, and publishes recurring jobs."""
+        self._register(self.incarnation)
+
+    def _register(self, incarnation: str) -> None:
+        tasks = {task.name: task.queue for task in self._tasks.values()}
         description = {
             "host": socket.gethostname(),
             "pid": str(os.getpid()),
@@ -159,85 +187,55 @@ class Worker:
             "lease_ms": str(self.settings.lease_ms),
             "started_ms": str(int(time.time() * 1000)),
         }
-        self._link.run(
-            self._scripts.register(self.incarnation, self.settings.lease_ms, self.queues, tasks, description)
-        )
-
-    def wait_for_room(self) -> int:
-        with self._changed:
-            while not self._stopping:
-                room = self.settings.concurrency + self._pace.prefetch() - len(self._held)
-                if room > 0:
-                    return room
-                self._changed.wait()
-        return 0
-
-    def open_queues(self) -> tuple[str, ...]:
-        with self._changed:
-            while not self._stopping:
-                found = tuple(queue for queue in self.queues if queue not in self._paused)
-                if found:
-                    return found
-                self._changed.wait()
-        return ()
-
-    def held_ids(self) -> Collection[str]:
-        with self._changed:
-            return set(self._held)
-
-    def paused(self, queues: frozenset[str]) -> None:
-        self._set_paused(self._paused | queues)
+        self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
+        self._mill.publish()
 
     def accept(self, jobs: list[Taken]) -> None:
-        with self._changed:
-            for taken in jobs:
-                self._held[taken.id] = taken
+        self.intake.hold(jobs)
+        runs: list[Run] = []
         for taken in jobs:
             telemetry.received(taken.queue, 1)
-            run = pipeline.resolve(taken, self._mill.tasks)
-            if isinstance(run, Run):
-                self._running[taken.id] = run
-                self._executors[run.definition.executor].submit(run)
+            found = Released() if self.intake.is_stopping else pipeline.resolve(taken, self._tasks)
+            if isinstance(found, Run):
+                runs.append(found)
             else:
-                self._settlement.put(taken, run)
+                self._settlement.put(taken, found)
+        with self._changed:
+            self._running.update((attempt_of(run.taken), run) for run in runs)
+        for run in runs:
+            self._executors[run.definition.executor].submit(run)
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 
     def running_ids(self) -> Collection[str]:
-        return list(self._running)
+        return {run.taken.id for run in self._runs()}
 
     def renewed(self, renewal: Renewal) -> None:
-        self._set_paused(renewal.paused)
-        for job_id in renewal.cancelled:
-            run = self._running.get(job_id)
-            if run is not None:
-                self._interrupt(run, Interrupt.CANCEL)
+        if self.intake.set_paused(renewal.paused):
+            self._reader.interrupt()
+        if renewal.cancelled:
+            cancelled = set(renewal.cancelled)
+            for run in self._runs():
+                if run.taken.id in cancelled:
+                    self._interrupt(run, Interrupt.CANCEL)
 
-    def lease_lost(self) -> None:
+    def lease_lost(self, incarnation: str) -> None:
         """This incarnation was taken for dead, and its jobs were given to others: what runs here is void.
 
         It goes on as a new incarnation. What still runs keeps the old fence, so the server refuses its outcome.
         """
-        with self._changed:
-            if self._stopping:
+        with self._registering:
+            if self.intake.is_stopping or incarnation != self.incarnation:
                 return
-            telemetry.event(Event.LEASE_LOST, worker=self.incarnation, running=len(self._running))
-            for run in self._running.values():
+            runs = self._runs()
+            telemetry.event(Event.LEASE_LOST, worker=incarnation, running=len(runs))
+            for run in runs:
                 if run.context is not None:
                     run.context.request_stop()
-            self.incarnation = new_id()
-        self.register()
+            successor = new_id()
+            self._register(successor)
+            self.incarnation = successor
         self._reader.interrupt()
-
-    def _set_paused(self, queues: frozenset[str]) -> None:
-        with self._changed:
-            changed = queues != self._paused
-            reopened = bool(self._paused - queues)
-            self._paused = queues
-            if changed:
-                self._changed.notify_all()
-        if reopened:
-            self._reader.interrupt()
 
     # -- for the executors --------------------------------------------------------------------------------------
 
@@ -255,26 +253,40 @@ class Worker:
             return
         if run.started_at:
             self._pace.observe((time.monotonic() - run.started_at) * 1000)
-        with self._changed:
-            self._running.pop(run.taken.id, None)
-            if self._stopping:
-                self._changed.notify_all()
+        # In this order: `stop` closes the settlement as soon as nothing runs.
         self._settlement.put(run.taken, outcome)
+        with self._changed:
+            self._running.pop(attempt_of(run.taken), None)
+            if not self._running:
+                self._changed.notify_all()
 
     def report(self, run: Run, fraction: float, text: str) -> None:
         self._settlement.report(run.taken, record.write_progress(fraction, text))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _interrupt(self, run: Run, why: Interrupt) -> None:
-        if run.stop(why):
-            self._executors[run.definition.executor].interrupt(run, why)
+    def _runs(self) -> list[Run]:
+        with self._changed:
+            return list(self._running.values())
+
+    def _timed_out(self, run: Run) -> None:
+        if self._interrupt(run, Interrupt.TIMEOUT):
+            taken, timeout_s = run.taken, (run.timeout_ms or 0) / 1000
+            telemetry.event(
+                Event.JOB_TIMED_OUT,
+                job_id=taken.id,
+                task=taken.task,
+                queue=taken.queue,
+                attempt=taken.tries,
+                timeout_s=timeout_s,
+            )
+
+    def _interrupt(self, run: Run, why: Interrupt) -> bool:
+        if not run.stop(why):
+            return False
+        self._executors[run.definition.executor].interrupt(run, why)
+        return True
 
     def _settled(self, jobs: Sequence[Taken]) -> None:
-        with self._changed:
-            for taken in jobs:
-                held = self._held.get(taken.id)
-                if held is not None and held.attempt == taken.attempt:
-                    del self._held[taken.id]
-            self._done += len(jobs)
-            self._changed.notify_all()
+        self._done += len(jobs)
+        self.intake.settled(jobs)

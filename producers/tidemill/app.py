@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from tidemill import logs, recurring, validation
@@ -20,8 +20,9 @@ from tidemill.job import Job, JobState
 from tidemill.names import module_name
 from tidemill.options import Duration, Options, Priority, retry_policy
 from tidemill.retry import NO_RETRY, Retry
+from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.signatures import checker
-from tidemill.target import Target
+from tidemill.target import Target, checked_url
 from tidemill.task import AsyncTask, Definition, NamedTask, Task
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
@@ -47,18 +48,26 @@ class Tidemill:
         Valkey server in `./.tidemill/` that all processes of this directory share.
     prefix: what all keys begin with, so that several installations can share a server.
     max_payload_bytes: the largest arguments or result of a job.
+    deadline: how long a call tries again while the server does not answer, before it raises ServerUnavailable; a
+        timedelta or seconds.
 
     Nothing is connected before the first call that needs the server.
     """
 
     def __init__(
-        self, url: str | None = None, *, prefix: str = "tm", max_payload_bytes: int = MAX_PAYLOAD_BYTES
+        self,
+        url: str | None = None,
+        *,
+        prefix: str = "tm",
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        deadline: Duration = SERVER_DEADLINE_SECONDS,
     ) -> None:
-        self._url = url
+        self._url = checked_url(url) if url else None
         self.prefix = validation.queue_name(prefix)
         self.codec = Codec(max_payload_bytes=max_payload_bytes)
         self._target = Target(self._resolve_url)
-        self.client = Client(self._target, Keys(prefix), self.codec)
+        deadline_seconds = validation.duration_ms("deadline", deadline, zero=False) / 1000
+        self.client = Client(self._target, Keys(prefix), self.codec, deadline_seconds)
         self.tasks: dict[str, Definition] = {}
         self._declared: dict[str, recurring.Recurring] = {}
         self.inspect = Inspection(self.client)
@@ -113,7 +122,9 @@ class Tidemill:
         retry = retry_policy(retry)
 
         def register(function: Callable[..., Any], /) -> Any:
-            task = validation.task_name(name or _task_name(function))
+            if not inspect.isfunction(function):
+                raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
+            task = validation.task_name(_task_name(function) if name is None else name)
             is_async = inspect.iscoroutinefunction(function)
             definition = Definition(
                 name=task,
@@ -125,14 +136,14 @@ class Tidemill:
                 check=checker(function, task),
             )
             self._add(definition)
-            kind: type[Task[..., Any]] = AsyncTask if is_async else Task
-            return kind(self.client, definition, options)
+            made: Task[..., Any] = (AsyncTask if is_async else Task)(self.client, definition, options)
+            return made
 
         return register
 
     def _add(self, definition: Definition) -> None:
         known = self.tasks.get(definition.name)
-        if known is not None and known.function.__code__ is not definition.function.__code__:
+        if known is not None and not _is_same(known.function, definition.function):
             raise InvalidInput(
                 f"task {definition.name!r} is registered already, for {known.function!r}: give one of them a name="
             )
@@ -181,7 +192,7 @@ class Tidemill:
     def every(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | str,
         *,
         tz: str | tzinfo | None = None,
         args: Sequence[object] = (),
@@ -192,23 +203,24 @@ class Tidemill:
         """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
 
         tz: an IANA zone for a cron expression; UTC by default.
-        name: what the recurring job is called, one for each name; by default the task's name and the schedule.
+        name: what the recurring job is called; by default as its task. One that is published again under its name is
+            replaced, so a change of the schedule in the code is a change of the schedule.
         missed: what happens to occurrences while no scheduler was up: one job for all of them ("once"), none ("skip"),
             or each ("all").
 
         It lives in Redis, so schedulers need no code of yours. It is published at once, except at the top level of a
         module that is being imported: an import never talks to a server, and the worker that is given the module
-        publishes. Raises InvalidInput for a wrong schedule, zone or name.
+        publishes. Raises InvalidInput for a wrong schedule, zone or name, or if a task has two without a name.
         """
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        if not _is_being_imported(sys._getframe(1).f_globals):  # pyright: ignore[reportPrivateUsage]
+        if not _is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
             self.client.run(recurring.publish(self.client, declared))
         return declared
 
     async def aevery(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | str,
         *,
         tz: str | tzinfo | None = None,
         args: Sequence[object] = (),
@@ -224,18 +236,23 @@ class Tidemill:
     def _declare(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | str,
         tz: str | tzinfo | None,
         args: Sequence[object],
         kwargs: Mapping[str, object] | None,
         name: str | None,
         missed: str,
     ) -> recurring.Recurring:
-        known = task if isinstance(task, Task) else self.named(task)
+        known = self.named(task) if isinstance(task, str) else task
         if isinstance(known, Task):
             known.definition.check(*args, **(kwargs or {}))
         body = self.codec.encode_call(tuple(args), dict(kwargs or {}))
         declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
+        if name is None and self._declared.get(declared.name, declared) != declared:
+            raise InvalidInput(
+                f"a recurring job {declared.name!r} is declared already, with another schedule or arguments: "
+                "give one of them a name="
+            )
         self._declared[declared.name] = declared
         return declared
 
@@ -286,6 +303,16 @@ def _task_name(function: Callable[..., object]) -> str:
     return f"{module_name(function.__module__)}.{qualified}"
 
 
+def _is_same(known: Callable[..., object], function: Callable[..., object]) -> bool:
+    """The same function, perhaps loaded twice: as `__main__` and by its module's name, or by a reload."""
+    if known is function:
+        return True
+    assert inspect.isfunction(known)
+    assert inspect.isfunction(function)
+    alike = (known.__code__, known.__defaults__) == (function.__code__, function.__defaults__)
+    return alike and known.__closure__ is None and function.__closure__ is None
+
+
 def _executor(task: str, wanted: str | None, is_async: bool) -> str:
     if is_async and wanted not in (None, "async"):
         raise InvalidInput(f"task {task}: an `async def` runs on the loop; executor={wanted!r} is for plain functions")
@@ -294,8 +321,14 @@ def _executor(task: str, wanted: str | None, is_async: bool) -> str:
     return wanted or ("async" if is_async else "thread")
 
 
-def _is_being_imported(namespace: Mapping[str, Any]) -> bool:
-    return bool(getattr(namespace.get("__spec__"), "_initializing", False))
+def _is_importing(frame: FrameType | None) -> bool:
+    """Is this called, by however many functions in between, from the top level of a module that is being imported?"""
+    while frame is not None:
+        spec = frame.f_globals.get("__spec__") if frame.f_code.co_name == "<module>" else None
+        if getattr(spec, "_initializing", False):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _directory() -> Path | None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tidemill import settings, telemetry
 from tidemill.errors import InvalidInput, JobExists, QueueFull
 from tidemill.ids import new_id
-from tidemill.job import Job, JobState, known_state, state_of
+from tidemill.job import Job, known_state
 from tidemill.options import Options
-from tidemill.wire.record import Record
 from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
 
 if TYPE_CHECKING:
@@ -101,22 +100,16 @@ def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]
                 f"queue {queue!r} is full: {answer.waiting} jobs are in it, its limit is {answer.limit}; "
                 f"none of these {len(new)} was enqueued"
             )
-    if answer[0].code == "conflict":  # unique: there is one job
-        return [(yield from _holder(plan, answer[0].detail))]
     return [_job(plan, job, reply) for job, reply in zip(new, answer, strict=True)]
 
 
 def _job(plan: Plan, new: NewJob, reply: Enqueued) -> Job[Any]:
-    state = reply.detail if reply.code == "exists" else reply.code
-    return Job(plan.client, new.id, known_state(state))
-
-
-def _holder(plan: Plan, job_id: str) -> Operation[Job[Any]]:
-    """The job that holds the unique key."""
+    if reply.code != "conflict":
+        return Job(plan.client, new.id, known_state(reply.state))
     if plan.options.on_conflict == "raise":
         raise JobExists(
-            f"a job of {plan.task} with unique={plan.options.unique!r} is not over: {job_id}", job_id=job_id
+            f"a job of {plan.task} with unique={plan.options.unique!r} is not over: "
+            f"{reply.holder}, which is {reply.state}",
+            job_id=reply.holder,
         )
-    record: Record | None = yield plan.client.scripts.read(job_id)
-    # It may have ended in between, and not be kept: then `result` says that it is not known.
-    return Job(plan.client, job_id, JobState.READY if record is None else state_of(record), record)
+    return Job(plan.client, reply.holder, known_state(reply.state))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill import validation
+from tidemill.client import Batch
+from tidemill.errors import CorruptRecord, RemoteError
 from tidemill.job import Job, JobState, state_of
+from tidemill.wire.command import Command
+from tidemill.wire.record import Record, from_hash
 from tidemill.wire.scripts import QueueFigures
 
 if TYPE_CHECKING:
@@ -99,9 +103,9 @@ class Inspection:
         return await self._client.arun(self._purge(queue))
 
     def _queues(self) -> Operation[list[QueueFigures]]:
-        figures: list[QueueFigures] = []
-        for name in (yield self._client.scripts.queue_names()):
-            figures.append((yield self._client.scripts.measure(name)))
+        scripts = self._client.scripts
+        names: list[str] = yield scripts.queue_names()
+        figures: list[QueueFigures] = yield Batch([scripts.measure(name) for name in names])
         return figures
 
     def _queue(self, name: str) -> Operation[QueueFigures]:
@@ -109,11 +113,10 @@ class Inspection:
         return figures
 
     def _workers(self) -> Operation[list[WorkerInfo]]:
-        found: list[WorkerInfo] = []
-        for incarnation, lease_end_ms in (yield self._client.scripts.workers()):
-            description = yield self._client.scripts.describe_worker(incarnation)
-            found.append(WorkerInfo(incarnation, lease_end_ms, description))
-        return found
+        scripts = self._client.scripts
+        leases: list[tuple[str, int]] = yield scripts.workers()
+        descriptions: list[dict[str, str]] = yield Batch([scripts.describe_worker(name) for name, _ in leases])
+        return [WorkerInfo(*lease, description) for lease, description in zip(leases, descriptions, strict=True)]
 
     def _configure(self, queue: str, changes: dict[str, str]) -> Operation[None]:
         yield self._client.scripts.configure(validation.queue_name(queue), changes)
@@ -125,23 +128,24 @@ class Inspection:
     def _jobs(self, queue: str, state: str | None, offset: int, limit: int) -> Operation[list[Job[Any]]]:
         validation.queue_name(queue)
         wanted = None if state is None else JobState(validation.one_of("state", state, tuple(JobState)))
-        jobs: list[Job[Any]] = []
-        seen = 0
+        most = validation.whole("offset", offset, 0, 10**9) + validation.whole("limit", limit, 1, 10**9)
+        found: list[Record] = []
         for place in _places(wanted):
             start = 0
-            while len(jobs) < limit:
-                ids = yield self._client.scripts.page(place, queue, start, _PAGE)
-                for job_id in ids:
-                    record = yield self._client.scripts.read(job_id)
-                    if record is None or wanted not in (None, state_of(record)):
-                        continue
-                    seen += 1
-                    if seen > offset and len(jobs) < limit:
-                        jobs.append(Job(self._client, job_id, state_of(record), record))
+            while len(found) < most:
+                ids: list[str] = yield self._client.scripts.page(place, queue, start, _PAGE)
+                records = yield from self._records(queue, ids)
+                found += [record for record in records if wanted in (None, state_of(record))]
                 start += len(ids)
                 if len(ids) < _PAGE:
                     break
-        return jobs
+        return [Job(self._client, record.id, state_of(record), record) for record in found[offset:most]]
+
+    def _records(self, queue: str, ids: list[str]) -> Operation[list[Record]]:
+        """The records that there are, in one round trip."""
+        commands = [_read_leniently(self._client.scripts.read(job_id), job_id, queue) for job_id in ids]
+        records: list[Record | None] = yield Batch(commands)
+        return [record for record in records if record is not None]
 
     def _purge(self, queue: str) -> Operation[int]:
         validation.queue_name(queue)
@@ -149,7 +153,9 @@ class Inspection:
         for place in ("scheduled", "high", "normal", "low"):
             start = 0
             while ids := (yield self._client.scripts.page(place, queue, start, _PAGE)):
-                waiting = yield from self._waiting(ids)
+                records = yield from self._records(queue, ids)
+                # A purge must not stop what runs, nor count what was cancelled before.
+                waiting = [record.id for record in records if record.state in (JobState.SCHEDULED, JobState.READY)]
                 if waiting:
                     states = yield self._client.scripts.cancel(waiting)
                     cancelled += states.count("cancelled")
@@ -157,14 +163,18 @@ class Inspection:
                 start += len(ids) - (len(waiting) if place == "scheduled" else 0)
         return cancelled
 
-    def _waiting(self, ids: list[str]) -> Operation[list[str]]:
-        """Those that have not started: a purge must not stop what runs, nor count what was cancelled before."""
-        waiting: list[str] = []
-        for job_id in ids:
-            record = yield self._client.scripts.read(job_id)
-            if record is not None and record.state in (JobState.SCHEDULED, JobState.READY):
-                waiting.append(job_id)
-        return waiting
+
+def _read_leniently(command: Command[Record | None], job_id: str, queue: str) -> Command[Record | None]:
+    """One record that no Tidemill wrote must not hide the others: it is shown as a dead letter, with the reason."""
+
+    def parse(reply: Any) -> Record | None:
+        try:
+            return command.parse(reply)
+        except CorruptRecord as error:
+            shown = from_hash(job_id, {b"s": b"dead", b"q": queue.encode()})
+            return replace(shown, error=RemoteError("CorruptRecord", str(error)))
+
+    return replace(command, parse=parse)
 
 
 def _places(state: JobState | None) -> Iterator[str]:

@@ -1,12 +1,20 @@
-"""How a long-running command ends: by a signal, or because the process that started it is gone."""
+"""How a long-running command lives: it ends by a signal, or when the process that started it is gone, or when a part of
+it has failed; and it waits out the absence of its server."""
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
+
+from tidemill import settings, telemetry
+from tidemill.errors import TidemillError
+from tidemill.telemetry import Event
 
 # How often a supervised process looks whether its supervisor is still there.
 _SUPERVISOR_CHECK_SECONDS: Final = 1.0
@@ -15,28 +23,89 @@ SUPERVISOR_VARIABLE: Final = "TIDEMILL_SUPERVISOR_PID"
 
 
 class Signals:
-    """SIGTERM and SIGINT: the first sets `stop`, the second ends the process at once."""
+    """SIGTERM and SIGINT: the first sets `stop`, the second ends the process at once, after `before_end`.
 
-    def __init__(self) -> None:
+    Made first of all in a command, so that a signal during its start-up is not lost. Only in the main thread.
+    """
+
+    def __init__(self, before_end: Callable[[], None] = lambda: None) -> None:
         self.stop = threading.Event()
+        self.failed = False
+        self._before_end = before_end
+        self._supervisor = _take_supervisor()
+        self._is_second = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self.stop.is_set():
+        if self._is_second:
+            self._before_end()
             os._exit(128 + number)
+        self._is_second = True
+        # Not here: the main thread, in which handlers run, may just hold the event's lock.
+        _thread.start_new_thread(self.stop.set, ())
+
+    def fail(self) -> None:
+        """A part of this process has failed, and it must not go on without: it stops, and `failed` is true."""
+        self.failed = True
         self.stop.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Waits until the process is to stop, at most for `seconds`. True: it is to stop."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self.stop.is_set():
+            if self._supervisor and os.getppid() != self._supervisor:
+                self.stop.set()
+                break
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            if self._supervisor:
+                left = min(left or _SUPERVISOR_CHECK_SECONDS, _SUPERVISOR_CHECK_SECONDS)
+            self.stop.wait(left)
+        return True
+
+
+def _take_supervisor() -> int | None:
+    """The pid of the process that supervises this one; those that this one starts must not take it for theirs."""
+    found = os.environ.get(SUPERVISOR_VARIABLE)
+    if not found or not found.isdigit() or int(found) == os.getpid():
+        return None
+    del os.environ[SUPERVISOR_VARIABLE]
+    return int(found)
 
 
 def wait_for_stop() -> None:
     """Blocks the main thread until the process is to stop."""
-    signals = Signals()
-    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
-    while not signals.stop.wait(_SUPERVISOR_CHECK_SECONDS if supervisor else None):
-        if str(os.getppid()) != supervisor:
-            return
+    Signals().wait()
 
 
 def supervise() -> None:
     """Processes that are started from now on stop when this one is gone."""
     os.environ[SUPERVISOR_VARIABLE] = str(os.getpid())
+
+
+class Outage:
+    """The server is away: growing pauses, a line in the log for each try but the first, and one when it is back."""
+
+    def __init__(self, server: str, pause: Callable[[float], object]) -> None:
+        self._server = server
+        self._pause = pause
+        self._began: float | None = None
+        self._pause_seconds = settings.RETRY_BASE_SECONDS
+
+    def failed(self, error: TidemillError) -> None:
+        """Pauses. The first failure is not logged: it may be an idle connection that was closed."""
+        if self._began is None:
+            self._began = time.monotonic()
+        else:
+            telemetry.event(Event.SERVER_UNAVAILABLE, server=self._server, error=str(error))
+        self._pause(self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, settings.RETRY_CAP_SECONDS)
+
+    def over(self) -> None:
+        """The server has answered. Cheap: it is said after each answer."""
+        if self._began is None:
+            return
+        telemetry.event(Event.SERVER_BACK, server=self._server, outage_s=round(time.monotonic() - self._began, 1))
+        self._began, self._pause_seconds = None, settings.RETRY_BASE_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tidemill import validation
@@ -81,7 +82,7 @@ def declare(
     schedule = parse(when, tz)
     validation.one_of("missed", missed, tuple(MissedRuns))
     return Recurring(
-        name=validation.task_name(task if name is None else name),
+        name=_default_name(task) if name is None else validation.recurring_name(name),
         task=task,
         schedule=schedule,
         missed=MissedRuns(missed),
@@ -91,6 +92,14 @@ def declare(
         result_ttl_ms=options.result_ttl_ms,
         options=options.carried,
     )
+
+
+def _default_name(task: str) -> str:
+    """The task's name: who changes the schedule in the code replaces it, and does not have two from then on."""
+    if len(task) <= validation.MAX_RECURRING_CHARS:
+        return task
+    digest = blake2b(task.encode(), digest_size=4).hexdigest()
+    return f"{task[: validation.MAX_RECURRING_CHARS - 9]}-{digest}"
 
 
 def publish(client: Client, recurring: Recurring) -> Operation[None]:

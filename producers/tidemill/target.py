@@ -10,7 +10,6 @@ from tidemill.logs import mask_url
 from tidemill.suitability import examine, parse_info
 from tidemill.telemetry import Event, event
 
-
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 

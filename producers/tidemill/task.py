@@ -83,8 +83,8 @@ class Task(Enqueuer[R], Generic[P, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Makes a job of this call. When it returns, the job is in Redis.
 
-        Raises InvalidInput (also as TypeError, for arguments that can't be carried), QueueFull, JobExists,
-        ServerUnavailable. Safe to repeat with the same `job_id`.
+        Raises TypeError for arguments that the function does not take, InvalidInput for values that can't be carried,
+        QueueFull, JobExists, ServerUnavailable. Safe to repeat with the same `job_id`.
         """
         return self._client.run(enqueueing.one(self._one(args, kwargs, self.options)))
 

@@ -14,6 +14,8 @@ _QUEUE: Final = re.compile(r"[a-z0-9_.-]{1,64}")
 _TASK: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_.:@=+/-]{1,128}")
 
+# The id of an occurrence, `every:<name>:<time>`, has to be a valid job id.
+MAX_RECURRING_CHARS: Final = 100
 # A due time beyond this is a mistake (seconds taken for milliseconds, a wrong century), not a plan.
 MAX_DELAY_DAYS: Final = 3660
 # A unique key is hashed, so its length costs nothing in Redis; this only bounds the work of hashing it.
@@ -34,6 +36,12 @@ def task_name(value: object) -> str:
     )
 
 
+def recurring_name(value: object) -> str:
+    if len(task_name(value)) <= MAX_RECURRING_CHARS:
+        return task_name(value)
+    raise InvalidInput(f"the name of a recurring job has at most {MAX_RECURRING_CHARS} characters, not {value!r}")
+
+
 def job_id(value: object) -> str:
     if isinstance(value, str) and _JOB_ID.fullmatch(value):
         return value
@@ -47,7 +55,7 @@ def priority(value: object) -> str:
 def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
-    raise InvalidInput(f"{name} {value!r} is not valid: one of {', '.join(map(repr, allowed))}")
+    raise InvalidInput(f"{name} {value!r} is not valid: one of {', '.join(repr(str(item)) for item in allowed)}")
 
 
 def unique_key(value: object) -> str:

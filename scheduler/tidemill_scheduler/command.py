@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import click
 
 from tidemill.commands.root import Context, log_options, pass_context, url_option
+
+if TYPE_CHECKING:
+    from tidemill.lifecycle import Signals
+    from tidemill_scheduler.service import Scheduler
 
 
 @click.command()
@@ -18,17 +23,24 @@ def scheduler(context: Context) -> None:
 
     It needs no application code. Run two or more for availability: they need no leader.
     """
-    from tidemill.lifecycle import wait_for_stop
+    from tidemill.lifecycle import Signals
     from tidemill_scheduler.service import Scheduler
 
+    signals = Signals()
     service = Scheduler(context.mill)
-
-    def end() -> None:
-        wait_for_stop()
-        service.stop()
-
-    runner = threading.Thread(target=service.run, name="tidemill-scheduler")
+    runner = threading.Thread(target=_run, args=(service, signals), name="tidemill-scheduler")
     runner.start()
-    end()
+    signals.wait()
+    service.stop()
     runner.join()
     context.mill.close()
+    click.get_current_context().exit(int(signals.failed))
+
+
+def _run(service: Scheduler, signals: Signals) -> None:
+    """Without its thread the process must end, instead of looking alive."""
+    try:
+        service.run()
+    finally:
+        if not signals.stop.is_set():
+            signals.fail()

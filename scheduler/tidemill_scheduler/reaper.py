@@ -4,13 +4,14 @@ A worker is dead when its lease is over, whatever its jobs' length: liveness is 
 timeout to be recovered. Each of its queues is gone through in pages, so no call is long, and any number of schedulers
 may do it at once: recover.lua moves a ticket once. When nothing is left, the worker is forgotten (retire.lua).
 
-After the server was down, leases have run out that nobody could renew. So a lease counts as over only when the server
-has been up for as long as that lease: a worker that lives renews it in that time.
+Leases may look over that are not: the server was down, and nobody could renew; or its clock has jumped. So a lease
+counts as over only when it could be believed for as long as it lasts: a worker that lives renews it in that time.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from tidemill import telemetry
 from tidemill.connection import Link
@@ -20,16 +21,30 @@ from tidemill.wire import record
 from tidemill.wire.scripts import Scripts
 from tidemill_scheduler import settings
 
+# What `recover` answers while the lease lives.
+_LIVES: Final = -1
+
 
 class Reaper:
     def __init__(self, link: Link, scripts: Scripts) -> None:
         self._link = link
         self._scripts = scripts
-        self._up_since = 0.0  # monotonic seconds
+        self._believed_since = time.monotonic()
+        self._clock_ahead_ms: float | None = None
 
-    def connected(self) -> None:
-        """The server may have been restarted: asks since when it is up."""
-        self._up_since = time.monotonic() - self._link.run(self._scripts.uptime_seconds())
+    def distrust_leases(self, uptime_seconds: float = 0) -> None:
+        """They are believed since the server is up."""
+        self._believed_since = time.monotonic() - uptime_seconds
+
+    def look_at_clock(self, now_ms: int) -> None:
+        """The server's clock, as it was just now. If it has jumped since the last time, leases are not believed."""
+        ahead_ms = now_ms - time.monotonic() * 1000
+        if self._clock_ahead_ms is not None:
+            jump_ms = ahead_ms - self._clock_ahead_ms
+            if abs(jump_ms) > settings.CLOCK_JUMP_MS:
+                telemetry.event(Event.CLOCK_JUMPED, by_ms=round(jump_ms))
+                self.distrust_leases()
+        self._clock_ahead_ms = ahead_ms
 
     def run(self, now_ms: int) -> int | None:
         """Recovers what is to be recovered. Returns when to look again, in ms from now; None: nothing is waited for."""
@@ -38,9 +53,8 @@ class Reaper:
         for incarnation, lease_end_ms in self._link.run(self._scripts.workers()):
             if lease_end_ms > now_ms:
                 continue
-            about = self._link.run(self._scripts.describe_worker(incarnation))
-            grace_ms = int(about.get("lease_ms", settings.DEFAULT_LEASE_MS)) - self._uptime_ms()
-            if grace_ms > 0 and lease_end_ms > 0:
+            grace_ms = self._lease_ms(incarnation) - self._believed_ms()
+            if grace_ms > 0:
                 waits.append(grace_ms)
                 continue
             if queues is None:
@@ -48,13 +62,20 @@ class Reaper:
             self._recover(incarnation, queues)
         return min(waits, default=None)
 
-    def _uptime_ms(self) -> int:
-        return int((time.monotonic() - self._up_since) * 1000)
+    def _lease_ms(self, incarnation: str) -> int:
+        told = self._link.run(self._scripts.describe_worker(incarnation)).get("lease_ms", "")
+        return int(told) if told.isdecimal() else settings.DEFAULT_LEASE_MS
+
+    def _believed_ms(self) -> int:
+        return int((time.monotonic() - self._believed_since) * 1000)
 
     def _recover(self, incarnation: str, queues: list[str]) -> None:
         for queue in queues:
-            while self._page(incarnation, queue) >= settings.RECOVER_PAGE:
-                pass
+            moved = settings.RECOVER_PAGE
+            while moved >= settings.RECOVER_PAGE:
+                moved = self._page(incarnation, queue)
+            if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
+                return
         self._link.run(self._scripts.retire(incarnation, queues))
 
     def _page(self, incarnation: str, queue: str) -> int:

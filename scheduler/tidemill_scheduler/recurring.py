@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidemill import telemetry
+from tidemill import telemetry, validation
 from tidemill.connection import Link
 from tidemill.errors import CorruptRecord, InvalidInput
 from tidemill.recurring import Recurring, unpack
@@ -26,7 +26,7 @@ class RecurringJobs:
                 self._link.run(self._scripts.undeclare(name))
                 continue
             try:
-                self._tick(unpack(name, definition), due_ms, now_ms)
+                self._tick(_checked(unpack(name, definition)), due_ms, now_ms)
             except (CorruptRecord, InvalidInput) as error:
                 self._postpone(name, due_ms, now_ms, error)
 
@@ -55,3 +55,19 @@ class RecurringJobs:
         )
         later_ms = now_ms + settings.BROKEN_DEFINITION_MS
         self._link.run(self._scripts.tick(name, due_ms, later_ms, NewJobs("default", "none"), b"", ()))
+
+
+def _checked(recurring: Recurring) -> Recurring:
+    """What a foreign hand wrote must not become a job that no worker can take. Raises CorruptRecord, InvalidInput."""
+    validation.queue_name(recurring.queue)
+    validation.task_name(recurring.task)
+    validation.priority(recurring.priority)
+    if not _are_bytes(recurring.body, recurring.options):
+        raise CorruptRecord(f"the recurring job {recurring.name!r} holds arguments or options that are not bytes")
+    if recurring.result_ttl_ms is not None:
+        validation.whole("result_ttl_ms", recurring.result_ttl_ms, 0, validation.MAX_DELAY_DAYS * 86_400_000)
+    return recurring
+
+
+def _are_bytes(*parts: object) -> bool:
+    return all(isinstance(part, bytes) for part in parts)

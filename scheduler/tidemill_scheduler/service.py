@@ -12,12 +12,12 @@ import threading
 import time
 from typing import Final
 
-from tidemill import settings as client_settings
 from tidemill import telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Line, Link, open_line
-from tidemill.errors import ServerUnavailable
+from tidemill.errors import TidemillError
 from tidemill.ids import new_id
+from tidemill.lifecycle import Outage
 from tidemill.telemetry import Event
 from tidemill.wire.scripts import Survey
 from tidemill_scheduler import settings
@@ -54,39 +54,40 @@ class Scheduler:
     def run(self) -> None:
         began = time.monotonic()
         remove_gauges = telemetry.gauge_source(Sampler(self._mill))
-        pause_seconds = client_settings.RETRY_BASE_SECONDS
-        while not self._stop.is_set():
-            try:
-                line = self._connect()
-                pause_seconds = client_settings.RETRY_BASE_SECONDS
-                try:
-                    self._follow(line)
-                finally:
-                    line.close()
-            except ServerUnavailable as error:
-                if not self._stop.is_set():
-                    telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
-            except Exception as error:  # noqa: BLE001 - a scheduler that stands still must not look alive
-                telemetry.event(Event.SCHEDULER_FAILED, exc=error, role="service", error=str(error))
-            self._stop.wait(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, client_settings.RETRY_CAP_SECONDS)
-        remove_gauges()
-        self._link.close()
-        elapsed = round(time.monotonic() - began, 1)
-        telemetry.event(Event.SCHEDULER_STOPPED, scheduler=self.name, elapsed_s=elapsed)
-
-    def _connect(self) -> Line:
-        self._line = line = open_line(self._target)
-        line.subscribe([self._scripts.keys.alarm])
-        self._reaper.connected()
+        outage = Outage(self._target.masked, self._stop.wait)
         telemetry.event(Event.SCHEDULER_STARTED, scheduler=self.name, server=self._target.masked)
-        return line
+        try:
+            while not self._stop.is_set():
+                self._serve(outage)
+        finally:
+            remove_gauges()
+            self._link.close()
+            elapsed = round(time.monotonic() - began, 1)
+            telemetry.event(Event.SCHEDULER_STOPPED, scheduler=self.name, elapsed_s=elapsed)
 
-    def _follow(self, line: Line) -> None:
+    def _serve(self, outage: Outage) -> None:
+        """One connection's time."""
+        try:
+            line = open_line(self._target)
+            try:
+                line.subscribe([self._scripts.keys.alarm])
+                self._reaper.distrust_leases(self._link.run(self._scripts.uptime_seconds()))
+                self._line = line
+                self._follow(line, outage)
+            finally:
+                self._line = None
+                line.close()
+        except TidemillError as error:
+            if not self._stop.is_set():
+                outage.failed(error)
+
+    def _follow(self, line: Line, outage: Outage) -> None:
         while not self._stop.is_set():
             survey = self._link.run(self._scripts.survey())
             asked_at = time.monotonic()
+            self._reaper.look_at_clock(survey.now_ms)
             wait_ms = self._work(survey)
+            outage.over()
             wait_seconds = wait_ms / 1000 - (time.monotonic() - asked_at)
             if wait_seconds > 0:
                 line.messages(wait_seconds)

@@ -17,6 +17,8 @@ RECOVER_PAGE: Final = 100
 MAX_CRASHES: Final = 3
 # Lease of a worker that left no description: the default of `tidemill worker`.
 DEFAULT_LEASE_MS: Final = 30_000
+# The server's clock against this process's: what differs by more between two looks was no slow reply but a jump.
+CLOCK_JUMP_MS: Final = 2_000
 # Records dropped in one call, and how often that is looked at.
 SWEEP_PAGE: Final = 500
 SWEEP_EVERY_MS: Final = 60_000

@@ -295,7 +295,7 @@ def test_a_service_starts_in_a_clean_directory_and_ends_well_at_sigterm(
 
 
 def test_the_health_check_succeeds_while_the_server_answers(image: Path, url: str, tmp_path: Path) -> None:
-    command = [sys.executable, image / "bin" / "tidemill", *_commands()["HEALTHCHECK"]]
+    command = [sys.executable, str(image / "bin" / "tidemill"), *_commands()["HEALTHCHECK"]]
     checked = subprocess.run(command, cwd=tmp_path, env=_in_the_image(image, url), capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["workers"] == []

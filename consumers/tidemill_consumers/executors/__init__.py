@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib.metadata import entry_points
 from typing import Final, Protocol, cast
 
@@ -33,6 +33,10 @@ class Host(Protocol):
         """The job's progress."""
         ...
 
+    def failed(self, role: str, error: BaseException) -> None:
+        """A thread of the executor has died, and with it what it had to do: the process must end."""
+        ...
+
 
 class Executor(Protocol):
     """Runs jobs, at most `settings.concurrency` at a time; the others wait in it, in order."""
@@ -56,12 +60,12 @@ class Executor(Protocol):
         ...
 
 
-def load(names: Iterable[str], host: Host) -> dict[str, Executor]:
+def load(names: Collection[str], host: Host) -> dict[str, Executor]:
     """The executors of these names. Raises InvalidInput that names those that are installed."""
     found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    executors: dict[str, Executor] = {}
-    for name in names:
-        if name not in found:
-            raise InvalidInput(f"executor {name!r} is not installed: one of {', '.join(sorted(found))}")
-        executors[name] = cast(type[Executor], found[name].load())(host)
-    return executors
+    missing = sorted(set(names) - set(found))
+    if missing:
+        known = ", ".join(sorted(found))
+        raise InvalidInput(f"executor {', '.join(map(repr, missing))} is not installed: one of {known}")
+    kinds = {name: cast(type[Executor], found[name].load()) for name in names}
+    return {name: kind(host) for name, kind in kinds.items()}

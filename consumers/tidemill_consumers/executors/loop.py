@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from typing import cast
+from typing import Final, cast
 
+from tidemill import telemetry
+from tidemill.names import type_name
+from tidemill.telemetry import Event
 from tidemill_consumers import pipeline
+from tidemill_consumers.background import background
 from tidemill_consumers.executors import Host
 from tidemill_consumers.outcomes import Outcome
 from tidemill_consumers.run import Interrupt, Run
+
+# At the end: how long what is cancelled may take to clean up.
+_CANCEL_SECONDS: Final = 1.0
 
 
 class LoopExecutor:
@@ -23,12 +30,23 @@ class LoopExecutor:
         self._waiting: deque[Run] = deque()
         self._free = host.settings.concurrency
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="tidemill-loop", daemon=True)
+        self._closing = threading.Event()
+        self._thread = background("loop", self._serve, host.failed)
         self._thread.start()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._closing.is_set():
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # A task that a job has started raised it, and asyncio lets it through; the loop can go on.
+                telemetry.event(Event.WORKER_FAILED, role="loop", error=type_name(type(error)))
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_SECONDS))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -48,6 +66,9 @@ class LoopExecutor:
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # not the job's: those are outcomes
+            self._host.failed("loop", error)
         self._free += 1
         self._fill()
 
@@ -55,10 +76,10 @@ class LoopExecutor:
         context = run.start(self._host.report)
         self._host.started(run)
         try:
-            if run.interrupt is not None:  # stopped before its first step
+            if run.is_stopped():  # before its first step
                 raise asyncio.CancelledError
             outcome: Outcome = await pipeline.call_async(run, context, self._host.codec)
-            if run.interrupt is not None:  # it caught the cancellation and went on
+            if run.is_stopped():  # it caught the cancellation and went on
                 outcome = pipeline.classify(run, asyncio.CancelledError())
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
             outcome = pipeline.classify(run, error)
@@ -82,11 +103,7 @@ class LoopExecutor:
         self._loop.call_soon_threadsafe(cancel)
 
     def close(self) -> None:
+        self._closing.set()
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._cancel_all)
-            self._loop.call_soon_threadsafe(lambda: self._loop.call_soon(self._loop.stop))
-            self._thread.join(2)
-
-    def _cancel_all(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(2 * _CANCEL_SECONDS)

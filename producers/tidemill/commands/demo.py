@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sysconfig
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from tidemill.errors import JobFailed, TidemillError
 
 if TYPE_CHECKING:
     from tidemill.demo.report import Report
+    from tidemill.lifecycle import Signals
 
 # A worker that is killed in the demo is noticed after this: sooner than by default, since somebody watches.
 _LEASE_SECONDS: Final = 10.0
@@ -46,12 +48,14 @@ def demo(context: Context, workers: int, most: int | None, root: Path | None, le
     """
     from tidemill.demo import report
     from tidemill.demo.following import Stopped
+    from tidemill.lifecycle import Signals
 
+    signals = Signals()
     folder = (root or Path(sysconfig.get_path("stdlib"))).resolve()
     place = Path(os.environ.get(embedded.DIRECTORY_VARIABLE) or embedded.DIRECTORY_NAME) / "demo"
     try:
         with _locked(place), _server(place / "server", context.url):
-            made = _run(folder, most, workers, lease, place)
+            made = _run(folder, most, workers, lease, place, signals)
     except Stopped:
         click.echo("stopped", err=True)
         raise SystemExit(_INTERRUPTED_EXIT_CODE) from None
@@ -62,15 +66,14 @@ def demo(context: Context, workers: int, most: int | None, root: Path | None, le
         raise SystemExit(1)
 
 
-def _run(root: Path, most: int | None, workers: int, lease_seconds: float, place: Path) -> Report:
+def _run(root: Path, most: int | None, workers: int, lease_seconds: float, place: Path, signals: Signals) -> Report:
     from tidemill.demo import app, files, report, run, verification
     from tidemill.demo.catalog import Catalog
     from tidemill.demo.fleet import running_fleet
     from tidemill.demo.following import Follower, clear
-    from tidemill.lifecycle import Signals
 
+    began = time.monotonic()
     names = files.find(root, most)
-    signals = Signals()
     with ExitStack() as stack:
         stack.enter_context(app.mill)
         clear()
@@ -80,8 +83,11 @@ def _run(root: Path, most: int | None, workers: int, lease_seconds: float, place
             follower = Follower(len(names), fleet, catalog, signals)
             follower.progress.say(f"{len(names):,} files in {root}: started {fleet.describe()}")
             collected = run.collect(root, names, follower, catalog)
-    truth = verification.verify(root, names)
-    return report.make(root, collected, truth, workers, fleet.restarts)
+    truth = verification.verify(root, names, follower.check)
+    whole_seconds = time.monotonic() - began
+    return report.make(
+        root, collected, truth, workers=workers, worker_restarts=fleet.restarts, whole_seconds=whole_seconds
+    )
 
 
 @contextmanager

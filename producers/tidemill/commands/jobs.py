@@ -10,7 +10,7 @@ import click
 
 from tidemill.commands.root import Context, json_option, pass_context, url_option
 from tidemill.enqueueing import DEFAULT_QUEUE
-from tidemill.errors import TidemillError
+from tidemill.errors import ServerUnavailable, TidemillError
 from tidemill.job import Job, JobState
 
 
@@ -52,11 +52,7 @@ def show(context: Context, job_id: str) -> None:
 @pass_context
 def cancel(context: Context, job_ids: tuple[str, ...]) -> None:
     """Cancel jobs: at once while they wait; a running one is told to stop."""
-    _each(
-        context,
-        job_ids,
-        lambda job: "cancelled" if job.cancel() and job.state == "cancelled" else f"is {job.state}",
-    )
+    _each(context, job_ids, _cancel)
 
 
 @jobs.command()
@@ -69,13 +65,24 @@ def retry(context: Context, job_ids: tuple[str, ...]) -> None:
     _each(context, job_ids, lambda job: str(job.retry().state))
 
 
+def _cancel(job: Job[Any]) -> str:
+    if not job.cancel():
+        return f"was over already: {job.state}"
+    return "cancelled" if job.state == "cancelled" else "runs, and was told to stop"
+
+
 def _each(context: Context, job_ids: tuple[str, ...], action: Callable[[Job[Any]], str]) -> None:
-    """Does it for every job; the first error decides the exit code, after all were tried."""
+    """Does it for every job; the first error decides the exit code, after all were tried.
+
+    A server that does not answer ends it at once: each further job would wait for it as long.
+    """
     answers: dict[str, str] = {}
     first: TidemillError | None = None
     for job_id in job_ids:
         try:
             answers[job_id] = action(context.mill.job(job_id))
+        except ServerUnavailable:
+            raise
         except TidemillError as error:
             answers[job_id] = str(error)
             first = first or error

@@ -53,7 +53,9 @@ def resume(context: Context, name: str) -> None:
 @pass_context
 def purge(context: Context, name: str, yes: bool) -> None:
     """Cancel every job of a queue that has not started."""
-    if not yes and not context.json:
+    if not yes and context.json:
+        raise click.UsageError("with --json nobody is asked: say --yes")
+    if not yes:
         click.confirm(f"Cancel all waiting jobs of {name}?", abort=True)
     cancelled = context.mill.inspect.purge(name)
     context.print({"queue": name, "cancelled": cancelled}, lambda: f"{cancelled} jobs of {name} were cancelled")

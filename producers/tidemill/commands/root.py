@@ -70,6 +70,7 @@ class Context:
     def mill(self) -> Tidemill:
         if self._mill is None:
             self._mill = Tidemill(self.url)
+            click.get_current_context().call_on_close(self._mill.close)
         return self._mill
 
     def print(self, data: object, human: Callable[[], str]) -> None:

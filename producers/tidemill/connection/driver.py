@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, cast
 import redis
 from redis.asyncio import connection as async_connection
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
+from redis.connection import parse_url  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import TimeoutError as DriverTimeoutError
@@ -96,7 +96,8 @@ def _construct(kind: Callable[..., Any], options: dict[str, Any], url: str) -> A
 
 def fault_of(error: Exception) -> Fault:
     """What an error of the driver or of the server means."""
-    if isinstance(error, AuthenticationError):
+    # The async driver wraps what goes wrong while it connects.
+    if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
         return Fault.DENIED
     return Fault.LOST if isinstance(error, LOST) else classify(str(error))
 

@@ -21,7 +21,6 @@ from tidemill import JobFailed, Retry, Tidemill, current_job
 from tidemill.demo import source
 
 FILES, FOLDERS, SAMPLES = "demo.files", "demo.folders", "demo.samples"
-KEPT = timedelta(minutes=10)
 
 mill = Tidemill(max_payload_bytes=4 * 1024 * 1024)  # `merge` is given the names of all files
 
@@ -56,15 +55,15 @@ class Index:
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
-@mill.task(queue=FILES, executor="process", timeout=60, result_ttl=KEPT, retry=Retry(3, base=0.2, retry_on=(OSError,)))
+@mill.task(queue=FILES, executor="process", timeout=60, retry=Retry(max_attempts=3, base=0.2, retry_on=(OSError,)))
 def index(root: str, name: str) -> Module:
     """Parses and measures a file. One that does not parse raises SyntaxError or ValueError: never tried again."""
     content = Path(root, name).read_bytes()
-    measures = source.measure(source.parse(content))
+    measures = source.measure(source.parse(content, name))
     return Module(name, source.line_count(content), len(content), hashlib.sha256(content).hexdigest(), measures)
 
 
-@mill.task(queue=FOLDERS, executor="thread", result_ttl=KEPT, retry=Retry(3, base=0.2))
+@mill.task(queue=FOLDERS, executor="thread", retry=Retry(max_attempts=3, base=0.2))
 def fingerprint(root: str, folder: str, names: list[str], port: int) -> Folder:
     """Hashes the files of a folder, and announces the result to the catalog."""
     digest, size_bytes = hashlib.sha256(), 0
@@ -81,7 +80,7 @@ def announcement_id(fingerprint_id: str) -> str:
     return f"{fingerprint_id}.announce"
 
 
-@mill.task(queue=FOLDERS, timeout=10, result_ttl=KEPT, retry=Retry(20, base=0.25, cap=2, retry_on=(OSError,)))
+@mill.task(queue=FOLDERS, timeout=10, retry=Retry(max_attempts=20, base=0.25, cap=2, retry_on=(OSError,)))
 async def announce(folder: str, sha256: str, port: int) -> str:
     """Tells the catalog; while it refuses connections, this is tried again, later each time. Returns its receipt."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -95,7 +94,7 @@ async def announce(folder: str, sha256: str, port: int) -> str:
     return receipt.decode().strip()
 
 
-@mill.task(queue=SAMPLES, result_ttl=KEPT)
+@mill.task(queue=SAMPLES)
 async def sample() -> Depths:
     """How many jobs there are now, and where."""
     at = datetime.now(UTC)
@@ -108,7 +107,7 @@ async def sample() -> Depths:
 every_second = mill.every(timedelta(seconds=1), sample, name="demo-sample")
 
 
-@mill.task(queue=FOLDERS, executor="thread", result_ttl=KEPT, retry=Retry(3, base=0.2))
+@mill.task(queue=FOLDERS, executor="thread", retry=Retry(max_attempts=3, base=0.2))
 def merge(jobs: dict[str, str]) -> Index:
     """The results of `index`, given the job of each file; a dead letter adds why it is one."""
     merged = Index()

@@ -14,6 +14,7 @@ from tidemill.demo.catalog import Catalog
 from tidemill.demo.fleet import Fleet
 from tidemill.demo.progress import Depth, Progress
 from tidemill.lifecycle import Signals
+from tidemill.wire.scripts import QueueFigures
 
 T = TypeVar("T")
 
@@ -44,9 +45,8 @@ class _Counters:
     retried: int
 
     @classmethod
-    def read(cls, queue: str) -> _Counters:
-        found = app.mill.inspect.queue(queue).counters
-        succeeded, dead, retried = (int(found.get(name, 0)) for name in ("succeeded", "dead", "retried"))
+    def of(cls, figures: QueueFigures) -> _Counters:
+        succeeded, dead, retried = (int(figures.counters.get(name, 0)) for name in ("succeeded", "dead", "retried"))
         return cls(succeeded + dead, dead, retried)
 
 
@@ -59,8 +59,9 @@ class Follower:
         self._fleet = fleet
         self._catalog = catalog
         self._signals = signals
-        self._files_before = _Counters.read(FILES)
-        self._folders_before = _Counters.read(FOLDERS)
+        self._files_before = _Counters.of(app.mill.inspect.queue(FILES))
+        self._folders_before = _Counters.of(app.mill.inspect.queue(FOLDERS))
+        self._folders_over = 0
         self._depth: Depth | None = None
         self._changed_at = time.monotonic()
 
@@ -72,7 +73,7 @@ class Follower:
         return self._depth.done if self._depth else 0
 
     def folders_over(self) -> int:
-        return _Counters.read(FOLDERS).over - self._folders_before.over
+        return self._folders_over
 
     def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Follows the fleet until the condition holds."""
@@ -82,9 +83,16 @@ class Follower:
             if condition():
                 return
             if time.monotonic() - self._changed_at > _STALLED_SECONDS:
+                self.progress.clear()
                 raise RuntimeError(f"waited for {what}, and nothing has changed for {_STALLED_SECONDS:.0f} s")
-            if self._signals.stop.wait(_LOOK_SECONDS):
-                raise Stopped
+            self._signals.wait(_LOOK_SECONDS)
+            self.check()
+
+    def check(self) -> None:
+        """Raises Stopped once a signal has come."""
+        if self._signals.stop.is_set():
+            self.progress.clear()
+            raise Stopped
 
     def result(self, job: Job[T]) -> T:
         """What the job returned. Raises JobFailed."""
@@ -95,7 +103,7 @@ class Follower:
         for news in self._fleet.tend():
             self.progress.say(news)
         files, folders = app.mill.inspect.queue(FILES), app.mill.inspect.queue(FOLDERS)
-        counted = _Counters.read(FILES)
+        counted, folders_counted = _Counters.of(files), _Counters.of(folders)
         depth = Depth(
             files=self._files,
             done=counted.over - self._files_before.over,
@@ -107,5 +115,6 @@ class Follower:
         if depth != self._depth:
             self._depth, self._changed_at = depth, time.monotonic()
         self.progress.show(depth)
-        if _Counters.read(FOLDERS).retried > self._folders_before.retried:
+        self._folders_over = folders_counted.over - self._folders_before.over
+        if folders_counted.retried > self._folders_before.retried:
             self._catalog.open()  # now that it was missed

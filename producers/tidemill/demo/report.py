@@ -7,6 +7,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Final
 
 from tidemill.demo.app import Module
@@ -67,6 +68,7 @@ class Report:
     most_complex: list[Module]
     dead_letters: dict[str, str]
     seconds: float
+    whole_seconds: float
     files_per_second: float
     workers: int
     worker_restarts: int
@@ -90,7 +92,9 @@ class Report:
         return {**asdict(self), "adds_up": self.adds_up}
 
 
-def make(root: Path, collected: Collected, truth: Truth, workers: int, worker_restarts: int) -> Report:
+def make(
+    root: Path, collected: Collected, truth: Truth, *, workers: int, worker_restarts: int, whole_seconds: float
+) -> Report:
     """Everything in it is counted from what the jobs returned, and from their records."""
     modules = collected.index.modules
     states = list(collected.states.values())
@@ -104,6 +108,7 @@ def make(root: Path, collected: Collected, truth: Truth, workers: int, worker_re
         most_complex=sorted(modules, key=lambda module: (-module.measures.complexity, module.name))[:_MOST_COMPLEX],
         dead_letters=dict(sorted(collected.index.refused.items())),
         seconds=round(collected.seconds, 2),
+        whole_seconds=round(whole_seconds, 2),
         files_per_second=round(len(collected.names) / collected.seconds, 1) if collected.seconds else 0.0,
         workers=workers,
         worker_restarts=worker_restarts,
@@ -175,7 +180,10 @@ def _dead_letters(report: Report) -> list[str]:
     width = max(map(len, report.dead_letters))
     return [
         "Dead letters",
-        *(f"  {name:<{width}}  {reason[:_REASON_CHARS]}" for name, reason in report.dead_letters.items()),
+        *(
+            f"  {name:<{width}}  {shorten(reason, _REASON_CHARS, placeholder=' …')}"
+            for name, reason in report.dead_letters.items()
+        ),
     ]
 
 
@@ -186,7 +194,8 @@ def _speed(report: Report) -> list[str]:
     start, idle, late = report.start_latency, report.idle_start_latency, report.lateness
     return [
         f"Done in {report.seconds:.1f} s by a scheduler and {report.workers} workers: "
-        f"{report.files_per_second:,.0f} files/s",
+        f"{report.files_per_second:,.0f} files/s "
+        f"({report.whole_seconds:.1f} s with starting, stopping and checking)",
         row(
             "start latency", idle, f"of {idle.count:,} jobs one after the other, from enqueue to the task's first line"
         ),

@@ -19,9 +19,11 @@ T = TypeVar("T")
 
 # One file in this many is delayed, so that the wheel has something to hold.
 _DELAYED_ONE_IN: Final = 4
-# Delayed files come in waves of this many, one wave after the other: about half of what two CPUs index in that time.
-_WAVE_FILES: Final = 8
-_WAVE_EVERY_SECONDS: Final = 0.15
+# Delayed files come in at most this many waves, of at least so many files, one wave after the other: of a standard
+# library about 75 files a second, well under what two CPUs index.
+_MAX_WAVES: Final = 50
+_LEAST_WAVE_FILES: Final = 8
+_WAVE_EVERY_SECONDS: Final = 0.12
 _FIRST_WAVE_SECONDS: Final = 1.0
 # Jobs enqueued one after the other when the fleet is idle, to see how soon it begins.
 _IDLE_JOBS: Final = 100
@@ -77,8 +79,9 @@ def _enqueue_files(root: Path, names: list[str]) -> dict[str, Job[Module]]:
     delayed = names[::_DELAYED_ONE_IN]
     at_once = sorted(set(names) - set(delayed))
     jobs = dict(zip(at_once, app.index.enqueue_many(call(str(root), name) for name in at_once), strict=True))
-    for wave, start in enumerate(range(0, len(delayed), _WAVE_FILES)):
-        due = delayed[start : start + _WAVE_FILES]
+    wave_files = max(_LEAST_WAVE_FILES, -(-len(delayed) // _MAX_WAVES))
+    for wave, start in enumerate(range(0, len(delayed), wave_files)):
+        due = delayed[start : start + wave_files]
         # When a delayed file's time has come, it goes before those that wait since the start.
         later = app.index.using(delay=_FIRST_WAVE_SECONDS + wave * _WAVE_EVERY_SECONDS, priority="high")
         jobs |= zip(due, later.enqueue_many(call(str(root), name) for name in due), strict=True)
@@ -108,6 +111,7 @@ def _read_folders(fingerprints: dict[str, Job[Folder]], follower: Follower, coll
         announcement = app.mill.job(app.announcement_id(job.id))
         follower.result(announcement)
         collected.refused_announcements += announcement.attempt - 1
+        collected.recovered += job.record.crashes + announcement.record.crashes
 
 
 def _samples(since_ms: int) -> list[Depths]:

@@ -1,7 +1,7 @@
 """What is measured of a Python file: its functions, classes, docstrings and cyclomatic complexity.
 
-Complexity is McCabe's (T. J. McCabe, "A Complexity Measure", IEEE Transactions on Software Engineering SE-2, 1976): one
-for each function, and one for each decision in it. A decision is `if`, `elif`, a conditional expression, `for`, `while`,
+Complexity is McCabe's ("A Complexity Measure", IEEE Transactions on Software Engineering SE-2, 1976): one for each
+function, and one for each decision in it. A decision is `if`, `elif`, a conditional expression, `for`, `while`,
 `except`, `assert`, each `and` and `or`, each `for` and `if` of a comprehension, and each `case` that can fail to match,
 with one more for its guard. A nested function counts for itself; a lambda counts to the function around it. What stands
 outside all functions is not counted.
@@ -31,11 +31,11 @@ class Measures:
     hardest_complexity: int
 
 
-def parse(source: bytes) -> ast.Module:
+def parse(source: bytes, name: str) -> ast.Module:
     """`ast.parse`, without its warnings about escapes and the like. Raises SyntaxError or ValueError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(source)
+        return ast.parse(source, name)
 
 
 def line_count(source: bytes) -> int:

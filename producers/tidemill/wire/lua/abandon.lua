@@ -3,22 +3,22 @@
 -- KEYS  1 ready stream
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  then for each job: id, entry, attempt
 -- returns a code for each job: 1 done, 0 fenced, 2 done before (a repeated call)
--- include: clock root fence ticket over retain finish event
+-- include: clock root record fence expect ticket count drop over retain finish event
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
+local kept = { ttl = tonumber(ARGV[4]), most = tonumber(ARGV[5]) }
 local codes, entries, ids = {}, {}, {}
+expect('zset', root .. 'done:' .. queue)
 for i = 6, #ARGV, 3 do
   local id, attempt = ARGV[i], ARGV[i + 2]
-  local record = redis.call('HMGET', root .. 'job:' .. id, 's', 'l', 'a', 'u', 'w', 'n', 'z')
-  local code = 0
-  if holds(record[1], record[2], record[3], incarnation, attempt) then
-    finish('cancelled', queue, id, now, { unpack(record, 4, 7) }, { ARGV[4], ARGV[5] })
+  local record = read(id, 'l', 'a', 'u', 'w', 'n', 'z')
+  if holds(record, incarnation, attempt) then
+    finish('cancelled', queue, id, now, { unpack(record, 4, 7) }, kept)
     entries[#entries + 1] = ARGV[i + 1]
     ids[#ids + 1] = id
-    code = 1
-  elseif record[1] == 'cancelled' and record[2] == incarnation and record[3] == attempt then
-    code = 2
+    codes[#codes + 1] = 1
+  else
+    codes[#codes + 1] = settled(record, 'cancelled', incarnation, attempt) and 2 or 0
   end
-  codes[#codes + 1] = code
 end
 drop_tickets(KEYS[1], entries)
 event('cancel', ids)

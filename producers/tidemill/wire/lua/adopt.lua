@@ -3,16 +3,23 @@
 -- KEYS  1 parked jobs of the task
 -- ARGV  1 now  2 page size
 -- returns the number of ids looked at; fewer than a page: that was all
--- include: clock root alarm
+-- include: clock root record expect alarm
 local now = clock(ARGV[1])
 local ids = redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[2]) - 1)
+local parked, queues = {}, {}
 for _, id in ipairs(ids) do
-  local record = redis.call('HMGET', root .. 'job:' .. id, 's', 'q', 'y')
-  if record[1] == 'scheduled' and record[3] then
-    redis.call('ZADD', root .. 'wheel:' .. record[2], 'XX', now, id)
-    redis.call('HSET', root .. 'job:' .. id, 'd', now)
-    set_due(record[2], now)
+  local state, queue, reason = unpack(read(id, 'q', 'y'))
+  if state == 'scheduled' and queue and reason then
+    parked[#parked + 1] = { id, queue }
+    queues[queue] = true
   end
+end
+for queue in pairs(queues) do expect('zset', root .. 'wheel:' .. queue) end
+for queue in pairs(queues) do set_due(queue, now) end
+for _, one in ipairs(parked) do
+  local id, queue = unpack(one)
+  redis.call('ZADD', root .. 'wheel:' .. queue, now, id)
+  redis.call('HSET', root .. 'job:' .. id, 'd', now)
 end
 if #ids > 0 then redis.call('ZREM', KEYS[1], unpack(ids)) end
 return #ids

@@ -5,23 +5,31 @@
 -- KEYS  1.. records
 -- ARGV  1 now  2 result ttl ms  3 most kept  then the ids, in the order of the records
 -- returns a state for each job: 'cancelled', 'running' (requested), the terminal state it has already, '' (unknown)
--- include: clock root over retain finish event
-local now = clock(ARGV[1])
-local states, cancelled = {}, {}
+-- include: clock root record expect count drop over retain finish event
+local now, kept = clock(ARGV[1]), { ttl = tonumber(ARGV[2]), most = tonumber(ARGV[3]) }
+local records, states, cancelled = {}, {}, {}
+for index = 1, #KEYS do
+  local record = read(ARGV[3 + index], 'q', 'l', 'u', 'w', 'n', 'z')
+  local state = record[1]
+  if (state == 'scheduled' or state == 'ready') and record[2] then
+    expect('zset', root .. 'done:' .. record[2])
+    records[index] = record
+  elseif state == 'running' and record[3] then
+    records[index] = record
+  end
+  states[index] = state or ''
+end
 for index, key in ipairs(KEYS) do
-  local id = ARGV[3 + index]
-  local record = redis.call('HMGET', key, 's', 'q', 'l', 'u', 'w', 'n', 'z')
-  local state = record[1] or ''
-  if state == 'running' then
+  local id, record = ARGV[3 + index], records[index]
+  if record and record[1] == 'running' then
     redis.call('HSET', key, 'x', 1)
     redis.call('SPUBLISH', root .. 'control', 'cancel ' .. record[3] .. ' ' .. id)
-  elseif state == 'scheduled' or state == 'ready' then
-    finish('cancelled', record[2], id, now, { unpack(record, 4, 7) }, { ARGV[2], ARGV[3] })
-    if state == 'scheduled' then redis.call('ZREM', root .. 'wheel:' .. record[2], id) end
+  elseif record then
+    finish('cancelled', record[2], id, now, { unpack(record, 4, 7) }, kept)
+    if record[1] == 'scheduled' then redis.pcall('ZREM', root .. 'wheel:' .. record[2], id) end
     cancelled[#cancelled + 1] = id
-    state = 'cancelled'
+    states[index] = 'cancelled'
   end
-  states[index] = state
 end
 event('cancel', cancelled)
 return states

@@ -3,7 +3,8 @@
 -- KEYS  1 queue settings (hash)  2 queues
 -- ARGV  1 queue  then field, value pairs ('' clears the field)
 -- returns 1
--- include: root
+-- include: root expect
+expect('hash', KEYS[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 'known', 1)
 for i = 2, #ARGV, 2 do

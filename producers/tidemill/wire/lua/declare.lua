@@ -4,7 +4,8 @@
 -- ARGV  1 name  2 definition  3 next occurrence ms
 -- returns 1 when it is new or changed, 0 when it was known
 -- include: root alarm
-if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
+local planned = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if planned and redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 wake_scheduler()

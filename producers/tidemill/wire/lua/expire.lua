@@ -3,17 +3,22 @@
 -- KEYS  1 expiring
 -- ARGV  1 now  2 result ttl ms  3 most kept  4 page size
 -- returns {number of ids looked at, number expired}
--- include: clock root over retain finish event
-local now = clock(ARGV[1])
+-- include: clock root record expect count drop over retain finish event
+local now, kept = clock(ARGV[1]), { ttl = tonumber(ARGV[2]), most = tonumber(ARGV[3]) }
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])
-local expired = {}
+local waiting, expired = {}, {}
 for _, id in ipairs(due) do
-  local record = redis.call('HMGET', root .. 'job:' .. id, 's', 'q', 'u', 'w', 'n', 'z')
-  if record[1] == 'scheduled' or record[1] == 'ready' then
-    finish('expired', record[2], id, now, { unpack(record, 3, 6) }, { ARGV[2], ARGV[3] })
-    if record[1] == 'scheduled' then redis.call('ZREM', root .. 'wheel:' .. record[2], id) end
-    expired[#expired + 1] = id
+  local record = read(id, 'q', 'u', 'w', 'n', 'z')
+  if (record[1] == 'scheduled' or record[1] == 'ready') and record[2] then
+    expect('zset', root .. 'done:' .. record[2])
+    waiting[#waiting + 1] = { id, record }
   end
+end
+for _, one in ipairs(waiting) do
+  local id, record = unpack(one)
+  finish('expired', record[2], id, now, { unpack(record, 3, 6) }, kept)
+  if record[1] == 'scheduled' then redis.pcall('ZREM', root .. 'wheel:' .. record[2], id) end
+  expired[#expired + 1] = id
 end
 if #due > 0 then redis.call('ZREM', KEYS[1], unpack(due)) end
 event('expire', expired)

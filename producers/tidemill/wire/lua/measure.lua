@@ -1,24 +1,30 @@
 #!lua flags=allow-oom,no-writes
 -- The figures of one queue: read-only.
 -- KEYS  1 queue settings and counters (hash)  2 wheel  3 dead letters  4 finished  5.. ready streams high, normal, low
--- ARGV  1 now
+-- ARGV  none
 -- returns {settings and counters as pairs, wheel, dead, finished, running, oldest ready ms ('' = none), ready high,
 --          ready normal, ready low}
--- include: clock ticket
+-- include: ticket
 local running, oldest, ready = 0, nil, {}
+
+-- From where on nothing was delivered yet: the groups of other programs do not count.
+local function undelivered(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err then return '-' end
+  for _, pairs_of_group in ipairs(groups) do
+    local group = {}
+    for i = 1, #pairs_of_group, 2 do group[pairs_of_group[i]] = pairs_of_group[i + 1] end
+    if group.name == GROUP then return '(' .. group['last-delivered-id'] end
+  end
+  return '-'
+end
+
 for index = 5, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[index], GROUP)
   local taken = not pending.err and pending[1] or 0
   running = running + taken
-  ready[#ready + 1] = redis.call('XLEN', KEYS[index]) - taken
-  local last = redis.pcall('XINFO', 'GROUPS', KEYS[index])
-  local from = '-'
-  if not last.err and last[1] then
-    for i = 1, #last[1], 2 do
-      if last[1][i] == 'last-delivered-id' then from = '(' .. last[1][i + 1] end
-    end
-  end
-  local waiting = redis.call('XRANGE', KEYS[index], from, '+', 'COUNT', 1)
+  ready[#ready + 1] = math.max(0, redis.call('XLEN', KEYS[index]) - taken)
+  local waiting = redis.call('XRANGE', KEYS[index], undelivered(KEYS[index]), '+', 'COUNT', 1)
   if waiting[1] then
     local since = tonumber(string.match(waiting[1][1], '^%d+'))
     if not oldest or since < oldest then oldest = since end

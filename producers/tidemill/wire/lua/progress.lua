@@ -1,10 +1,9 @@
 #!lua flags=allow-oom
 -- A running job reports how far it is; only its current attempt may.
 -- KEYS  1 record
--- ARGV  1 incarnation  2 attempt  3 progress
+-- ARGV  1 id  2 incarnation  3 attempt  4 progress
 -- returns 1 done, 0 fenced
--- include: fence
-local record = redis.call('HMGET', KEYS[1], 's', 'l', 'a')
-if not holds(record[1], record[2], record[3], ARGV[1], ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 'm', ARGV[3])
+-- include: root record fence
+if not holds(read(ARGV[1], 'l', 'a'), ARGV[2], ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'm', ARGV[4])
 return 1

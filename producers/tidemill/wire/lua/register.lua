@@ -5,21 +5,26 @@
 -- ARGV  1 now  2 incarnation  3 lease ms  4 number of description pairs  5.. field, value pairs
 --       then the queue names' count, the names, then task, queue pairs
 -- returns 1
--- include: clock root ticket
-local now = clock(ARGV[1])
+-- include: clock root expect ticket
+local now, lease_ms = clock(ARGV[1]), tonumber(ARGV[3])
 local pairs_end = 4 + 2 * tonumber(ARGV[4])
+local names_end = pairs_end + 1 + tonumber(ARGV[pairs_end + 1])
+expect('zset', KEYS[1])
+expect('set', KEYS[3])
+expect('hash', KEYS[2], KEYS[4])
+for i = pairs_end + 2, names_end do expect('hash', root .. 'queue:' .. ARGV[i]) end
+expect('stream', unpack(KEYS, 5))
 for index = 5, #KEYS do
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[index], GROUP, '0', 'MKSTREAM')
   if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
 end
 redis.call('HSET', KEYS[2], unpack(ARGV, 5, pairs_end))
 -- The description outlives the lease, so that a dead worker can still be named, and then ends by itself.
-redis.call('PEXPIRE', KEYS[2], 10 * tonumber(ARGV[3]))
-local names_end = pairs_end + 1 + tonumber(ARGV[pairs_end + 1])
+redis.call('PEXPIRE', KEYS[2], 10 * lease_ms)
 for i = pairs_end + 2, names_end do
   redis.call('SADD', KEYS[3], ARGV[i])
   redis.call('HSET', root .. 'queue:' .. ARGV[i], 'known', 1)
 end
 for i = names_end + 1, #ARGV, 2 do redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end
-redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
+redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[2])
 return 1

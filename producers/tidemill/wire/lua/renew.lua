@@ -9,10 +9,11 @@ if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then return { 0 } end
 redis.call('ZADD', KEYS[1], clock(ARGV[1]) + tonumber(ARGV[3]), ARGV[2])
 redis.call('PEXPIRE', KEYS[2], 10 * tonumber(ARGV[3]))
 local cancelled, paused = {}, {}
+-- pcall: a record that a foreign hand has overwritten must not cost this worker its lease.
 for i = 4, #ARGV do
-  if redis.call('HEXISTS', root .. 'job:' .. ARGV[i], 'x') == 1 then cancelled[#cancelled + 1] = ARGV[i] end
+  if redis.pcall('HEXISTS', root .. 'job:' .. ARGV[i], 'x') == 1 then cancelled[#cancelled + 1] = ARGV[i] end
 end
 for index = 3, #KEYS do
-  if redis.call('HEXISTS', KEYS[index], 'paused') == 1 then paused[#paused + 1] = index end
+  if redis.pcall('HEXISTS', KEYS[index], 'paused') == 1 then paused[#paused + 1] = index end
 end
 return { 1, cancelled, paused }

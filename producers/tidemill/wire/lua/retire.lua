@@ -3,8 +3,9 @@
 -- A consumer that still has pending tickets stays, and so does the lease, for the reaper: deleting it would lose jobs.
 -- KEYS  1 workers  2 description of the worker (hash)  then ready streams
 -- ARGV  1 now  2 incarnation
--- returns the number of pending tickets that remain (0: all is removed)
--- include: clock root alarm ticket
+-- returns the number of streams with pending tickets (0: all is removed)
+-- include: clock root expect alarm ticket
+expect('zset', KEYS[1])
 local remaining = 0
 for index = 3, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[index], GROUP, '-', '+', 1, ARGV[2])

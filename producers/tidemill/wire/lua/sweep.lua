@@ -3,7 +3,7 @@
 -- KEYS  1.. finished or dead letters of queues (zsets)
 -- ARGV  1 now  2 age ms (finished: 0, their score is the time to drop them)  3 most kept  4 page size
 -- returns the number dropped (a full page: there may be more)
--- include: clock root
+-- include: clock root record drop
 local before, most, page = clock(ARGV[1]) - tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local dropped = 0
 for _, key in ipairs(KEYS) do
@@ -12,7 +12,7 @@ for _, key in ipairs(KEYS) do
   local ids = redis.call('ZRANGE', key, '-inf', before, 'BYSCORE', 'LIMIT', 0, left)
   local excess = redis.call('ZCARD', key) - most
   if #ids == 0 and excess > 0 then ids = redis.call('ZRANGE', key, 0, math.min(excess, left) - 1) end
-  for _, id in ipairs(ids) do redis.call('DEL', root .. 'job:' .. id) end
+  for _, id in ipairs(ids) do drop(id) end
   if #ids > 0 then redis.call('ZREM', key, unpack(ids)) end
   dropped = dropped + #ids
 end

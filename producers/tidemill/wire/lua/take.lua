@@ -4,70 +4,79 @@
 -- through (the rule against starvation; the worker counts the reserves, see lanes.py).
 -- KEYS  1 workers  then for each queue: its settings (hash), its streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 slots  4 reserved for low  5 reserved for normal  6 result ttl ms  7 most kept
---       then for each ticket that a blocking read delivered: index of its stream in KEYS, entry id, job id
+--       then for each ticket that was delivered before: index of its stream in KEYS, entry id, job id
 -- returns {'lost'} when this incarnation holds no lease;
 --         {'ok', paused, missing, jobs}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, ...RECORD from its 8th field on}
--- include: clock root ticket over retain finish bury event
+-- include: clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
-local RECORD = { 's', 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e' }
-local KNOWN = { scheduled = 1, ready = 1, running = 1, succeeded = 1, dead = 1, cancelled = 1, expired = 1 }
-local KEPT = { ARGV[6], ARGV[7] }
+local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e' }
+local KEPT = { ttl = tonumber(ARGV[6]), most = tonumber(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
-local ended = { expire = {}, cancel = {}, corrupt = {} }
+local ended = { expire = {}, cancel = {}, bury = {} }
 
 -- A record that no Tidemill wrote becomes a dead letter with that reason, and its neighbours run.
 local function bury_corrupt(queue, id, record)
-  if record.err then -- not even a hash: nothing can be written there, but it is listed
-    redis.call('ZADD', root .. 'dead:' .. queue, now, id)
-  else
-    local reason = { type = 'CorruptRecord', message = 'its state is ' .. (record[1] or 'missing'), traceback = '' }
-    bury(queue, id, now, cmsgpack.pack(reason), record[4], record[5], record[6])
+  local key = root .. 'job:' .. id
+  if record.foreign then
+    redis.call('DEL', key)
+    redis.call('HSET', key, 'q', queue, 'c', now)
   end
+  local message = 'the record is not one that Tidemill wrote: ' .. record.corrupt
+  local reason = cmsgpack.pack({ type = 'CorruptRecord', message = message, traceback = '' })
+  bury(queue, id, now, reason, { unpack(record, 4, 6) })
 end
 
+-- A stray is a job that this incarnation took, but whose reply was lost on the way.
+local function is_stray(record) return record[1] == 'running' and record[2] == incarnation end
+
 -- Returns how the ticket ends when the job is not to run: an event's name, '' for a ticket without a job.
-local function refusal(queue, id, record)
-  if record.err then return 'corrupt' end
-  local state = record[1]
-  if state and not KNOWN[state] then return 'corrupt' end
-  if not state then return redis.call('EXISTS', root .. 'job:' .. id) == 1 and 'corrupt' or '' end
-  -- A stray is a job that this incarnation took, but whose reply was lost on the way.
-  local stray = state == 'running' and record[2] == incarnation
-  if state ~= 'ready' and not stray then return '' end
+local function refusal(record)
+  if record.corrupt then return 'bury' end
+  if record[1] ~= 'ready' and not is_stray(record) then return '' end
   if record[3] then return 'cancel' end
-  if record[6] and (tonumber(record[6]) or now) <= now then return 'expire' end
+  if record[6] and whole(record[6], now) <= now then return 'expire' end
+end
+
+local function refuse(how, queue, id, record)
+  if how == '' then return end
+  if how == 'bury' then
+    bury_corrupt(queue, id, record)
+  else
+    finish(how == 'cancel' and 'cancelled' or 'expired', queue, id, now, { unpack(record, 4, 7) }, KEPT)
+  end
+  table.insert(ended[how], id)
+end
+
+local function drop_later(index, entry)
+  stale[index] = stale[index] or {}
+  table.insert(stale[index], entry)
 end
 
 local function start(index, entry, id)
-  local queue = string.match(KEYS[index], 'ready:(.*):%l+$')
-  local record = redis.pcall('HMGET', root .. 'job:' .. id, unpack(RECORD))
-  local refused = refusal(queue, id, record)
+  local record = read(id, unpack(RECORD))
+  local refused = refusal(record)
   if refused then
-    if refused == 'corrupt' then
-      bury_corrupt(queue, id, record)
-    elseif refused ~= '' then
-      finish(refused == 'cancel' and 'cancelled' or 'expired', queue, id, now, { unpack(record, 4, 7) }, KEPT)
-    end
-    if refused ~= '' then table.insert(ended[refused], id) end
-    stale[index] = stale[index] or {}
-    table.insert(stale[index], entry)
+    refuse(refused, string.match(KEYS[index], ':ready:([^:]+):%l+$'), id, record)
+    drop_later(index, entry)
     return 0
   end
-  local key = root .. 'job:' .. id
-  local attempt = (tonumber(record[8]) or 0) + 1
-  redis.call('HSET', key, 's', 'running', 'l', incarnation, 'a', attempt, 'j', now)
-  if record[1] == 'running' then record[9] = redis.call('HINCRBY', key, 'v', 1) end
-  if record[6] then redis.call('ZREM', root .. 'expiring', id) end
-  record[8] = attempt
-  jobs[#jobs + 1] = { index, entry, id, unpack(record, 8, #RECORD) }
+  local attempt, uncounted = whole(record[8], 0) + 1, whole(record[9], 0)
+  if is_stray(record) then
+    uncounted = uncounted + 1
+    redis.call('HSET', root .. 'job:' .. id, 'a', attempt, 'j', now, 'v', uncounted)
+  else
+    redis.call('HSET', root .. 'job:' .. id, 's', 'running', 'l', incarnation, 'a', attempt, 'j', now)
+  end
+  if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end
+  jobs[#jobs + 1] = { index, entry, id, attempt, uncounted, unpack(record, 10, #RECORD + 1) }
   return 1
 end
 
-local function read(index, count)
-  if count <= 0 then return 0 end
-  local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', count, 'STREAMS', KEYS[index], '>')
+local function deliver(index, most)
+  if most <= 0 then return 0 end
+  local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', most, 'STREAMS', KEYS[index], '>')
   if not reply then return 0 end
   if reply.err then
     missing[#missing + 1] = index
@@ -78,26 +87,47 @@ local function read(index, count)
   return started
 end
 
+-- Only a ticket that is still this incarnation's: one that was recovered meanwhile has a successor in the stream, and
+-- a job that ran on the old one would have no ticket that the reaper could find.
+local function is_ours(index, entry)
+  local found = redis.pcall('XPENDING', KEYS[index], GROUP, entry, entry, 1, incarnation)
+  if found.err then missing[#missing + 1] = index end
+  return not found.err and #found > 0
+end
+
+-- Nothing starts while a queue is paused: the ticket goes back to its stream, behind the others.
+local function hand_back(index, entry, id)
+  local record = read(id, 'l', 'n', 'v')
+  if record[1] == 'ready' or is_stray(record) or record.corrupt then redis.call('XADD', KEYS[index], '*', 'j', id) end
+  if is_stray(record) then
+    redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record[4], 0) + 1)
+    expire_again(id, record[3])
+  end
+  drop_later(index, entry)
+end
+
 local is_paused = {}
 for settings = 2, #KEYS, 4 do
   is_paused[settings] = redis.call('HEXISTS', KEYS[settings], 'paused') == 1
   if is_paused[settings] then paused[#paused + 1] = settings end
 end
-local slots = tonumber(ARGV[3])
+local slots, low, normal = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 for i = 8, #ARGV, 3 do
   local index, entry, id = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
-  if is_paused[index - (index - 2) % 4] then -- back to its stream, behind the others: nothing starts while paused
-    redis.call('XADD', KEYS[index], '*', 'j', id)
-    drop_tickets(KEYS[index], { entry })
-  else
-    slots = slots - start(index, entry, id)
+  if is_ours(index, entry) then
+    if is_paused[index - (index - 2) % 4] then
+      hand_back(index, entry, id)
+    else
+      slots = slots - start(index, entry, id)
+    end
   end
 end
 for settings = 2, #KEYS, 4 do
   if not is_paused[settings] then
-    slots = slots - read(settings + 3, math.min(slots, tonumber(ARGV[4])))
-    slots = slots - read(settings + 2, math.min(slots, tonumber(ARGV[5])))
-    for lane = 1, 3 do slots = slots - read(settings + lane, slots) end
+    local from_low = deliver(settings + 3, math.min(slots, low))
+    local from_normal = deliver(settings + 2, math.min(slots - from_low, normal))
+    low, normal, slots = low - from_low, normal - from_normal, slots - from_low - from_normal
+    for lane = 1, 3 do slots = slots - deliver(settings + lane, slots) end
   end
 end
 for index, entries in pairs(stale) do drop_tickets(KEYS[index], entries) end

@@ -7,5 +7,5 @@ end
 
 -- The same call came before and its reply was lost: the attempt ended as this call would end it.
 local function settled(record, state, incarnation, attempt)
-  return record[1] == state and record[2] == incarnation and record[3] == attempt
+  return record[1] == state and not record.corrupt and record[2] == incarnation and record[3] == attempt
 end

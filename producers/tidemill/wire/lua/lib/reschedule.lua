@@ -1,6 +1,6 @@
 -- RUNNING -> SCHEDULED, shared by retry.lua and park.lua: the agenda and the wheel first, then the record, then the
 -- tickets go. A job with a cancel flag is not scheduled again: it ends here.
--- `more(index, id, uncounted)` returns the fields to write that differ; jobs stand in ARGV from 6 on, `width` arguments
+-- `more(index, now, uncounted)` returns the fields to write that differ; jobs stand in ARGV from 6 on, `width` arguments
 -- each: id, entry, attempt, delay ms, ...
 local function reschedule(name, width, more)
   local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
@@ -29,7 +29,7 @@ local function reschedule(name, width, more)
       cancelled[#cancelled + 1] = id
     else
       redis.call('ZADD', KEYS[2], due, id)
-      redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, id, whole(record[9], 0))))
+      redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, now, whole(record[9], 0))))
       redis.call('HDEL', key, 'm')
       expire_again(id, record[7])
       ids[#ids + 1] = id

@@ -1,0 +1,87 @@
+"""How much a worker takes, and from which queues: bounded by what it holds already, and by what is paused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from tidemill.wire.scripts import Taken
+from tidemill_consumers.pace import Pace
+
+# Tells attempts at one job apart: after a lost lease this process may take a job again that it still runs.
+Attempt = tuple[str, str, int]
+
+
+def attempt_of(taken: Taken) -> Attempt:
+    return taken.id, taken.incarnation, taken.attempt
+
+
+class Intake:
+    """Held is what was taken and is not settled. All calls may come from any thread."""
+
+    def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace) -> None:
+        self._queues = queues
+        self._concurrency = concurrency
+        self._pace = pace
+        self._held: set[Attempt] = set()
+        self._paused: frozenset[str] = frozenset()
+        self._stopping = False
+        self._changed = threading.Condition()
+
+    def stop(self) -> None:
+        """Nothing more is to be taken."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
+
+    def wait_for_room(self) -> int:
+        """Blocks until there is room for jobs, and returns how many; 0: the worker stops."""
+        with self._changed:
+            while not self._stopping:
+                room = self._concurrency + self._pace.prefetch() - len(self._held)
+                if room > 0:
+                    return room
+                self._changed.wait()
+        return 0
+
+    def open_queues(self) -> tuple[str, ...]:
+        """The queues to read; blocks while all are paused; empty: the worker stops."""
+        with self._changed:
+            while not self._stopping:
+                found = tuple(queue for queue in self._queues if queue not in self._paused)
+                if found:
+                    return found
+                self._changed.wait()
+        return ()
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """These are paused too."""
+        with self._changed:
+            self._paused |= queues
+
+    def set_paused(self, queues: frozenset[str]) -> bool:
+        """These and no others are paused. True: one that was paused is open again."""
+        with self._changed:
+            reopened = bool(self._paused - queues)
+            self._paused = queues
+            if reopened:
+                self._changed.notify_all()
+        return reopened
+
+    def hold(self, jobs: Iterable[Taken]) -> None:
+        with self._changed:
+            self._held.update(attempt_of(taken) for taken in jobs)
+
+    def settled(self, jobs: Iterable[Taken]) -> None:
+        with self._changed:
+            self._held.difference_update(attempt_of(taken) for taken in jobs)
+            self._changed.notify_all()
+
+    def held_ids(self, incarnation: str) -> set[str]:
+        """Jobs that this incarnation took and has not settled."""
+        with self._changed:
+            return {job_id for job_id, holder, _ in self._held if holder == incarnation}

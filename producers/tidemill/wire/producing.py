@@ -1,0 +1,106 @@
+"""The commands of those who enqueue jobs, wait for them and steer them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tidemill.wire.command import Argument, Command, call
+from tidemill.wire.replies import text, texts
+from tidemill.wire.script import load
+from tidemill.wire.shard import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class NewJobs:
+    """What the jobs of one enqueue call share. `due_ms` is unix time; without it, `delay_ms` counts from now."""
+
+    queue: str
+    task: str
+    priority: str = "normal"
+    due_ms: int | None = None
+    delay_ms: int = 0
+    expires_ms: int | None = None
+    result_ttl_ms: int | None = None
+    options: bytes = b""
+    trace: str = ""
+
+
+class NewJob(NamedTuple):
+    """`unique` is the digest of the unique key, or ""; see `Keys.digest`."""
+
+    id: str
+    unique: str
+    body: bytes
+
+
+class Enqueued(NamedTuple):
+    """`code`: ready, scheduled, exists, or conflict. `state`: the job's, or at a conflict that of the `holder`.
+
+    `holder`: the id of the job that holds the unique key; "" unless `code` is conflict.
+    """
+
+    code: str
+    holder: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """The queue had no room for the chunk; nothing of it was enqueued."""
+
+    waiting: int
+    limit: int
+
+
+class Producing(Shard):
+    def enqueue(self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "") -> Command[list[Enqueued] | Full]:
+        arguments: list[Argument] = [
+            now_ms,
+            shared.queue,
+            shared.task,
+            shared.priority,
+            "" if shared.due_ms is None else shared.due_ms,
+            shared.delay_ms,
+            "" if shared.expires_ms is None else shared.expires_ms,
+            "" if shared.result_ttl_ms is None else shared.result_ttl_ms,
+            shared.options,
+            shared.trace,
+        ]
+        for job in jobs:
+            arguments += job
+
+        def parse(reply: Any) -> list[Enqueued] | Full:
+            if int(reply[0]) == 0:
+                return Full(int(reply[1]), int(reply[2]))
+            words = iter(texts(reply[1:]))
+            return [Enqueued(*answer) for answer in zip(words, words, words, strict=True)]
+
+        return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(arguments), parse)
+
+    def cancel(self, job_ids: Sequence[str], now_ms: Argument = "") -> Command[list[str]]:
+        """For each job: cancelled, running (its worker is told), the terminal state that it has, "" (unknown)."""
+        keys = tuple(self.keys.job(job_id) for job_id in job_ids)
+        return call(load("cancel"), keys, (now_ms, *self.kept, *job_ids), texts)
+
+    def requeue(self, job_id: str, now_ms: Argument = "") -> Command[list[str]]:
+        """[ready], [conflict, holder], or [state] when it is no dead letter ("" unknown, corrupt: can't be run)."""
+        return call(load("requeue"), (self.keys.job(job_id),), (now_ms, job_id), texts)
+
+    def watch(self, job_id: str, waiter: str) -> Command[str]:
+        """The state; "" when the job is unknown."""
+        return call(load("watch"), (self.keys.job(job_id),), (job_id, waiter), text)
+
+    def declare(self, name: str, definition: bytes, next_ms: int) -> Command[int]:
+        """1: new or changed; 0: known as it is."""
+        keys = (self.keys.recurring, self.keys.occurrences)
+        return call(load("declare"), keys, (name, definition, next_ms), int)
+
+    def undeclare(self, name: str) -> Command[int]:
+        """1: it was known."""
+        return call(load("undeclare"), (self.keys.recurring, self.keys.occurrences), (name,), int)
+
+    def task_queue(self, task: str) -> Command[str]:
+        """The default queue of a task, as workers declared it; "" when no worker ever did."""
+        return Command(("HGET", self.keys.tasks, task), text)

@@ -1,0 +1,38 @@
+"""Reads the words of a raw reply: bytes, integers, None, or lists of these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def text(value: object) -> str:
+    """Bytes as text; "" for nothing. Ids and names are ASCII: other bytes are a foreign hand's, and stay unknown."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+def texts(values: Any) -> list[str]:
+    return [text(value) for value in values]
+
+
+def pairs(values: Any) -> list[tuple[str, Any]]:
+    """A flat list as (text, value) pairs."""
+    words = iter(values)
+    return [(text(name), value) for name, value in zip(words, words, strict=True)]
+
+
+def milliseconds(value: object) -> int | None:
+    """A score; None for ''."""
+    found = text(value)
+    return int(float(found)) if found else None
+
+
+def whole(value: object) -> int:
+    """A number of a record that a foreign hand may have changed: what is no number counts as none."""
+    try:
+        return int(text(value) or 0)
+    except ValueError:
+        return 0
+
+
+def codes(reply: Any) -> list[int]:
+    return [int(code) for code in reply]

@@ -1,0 +1,111 @@
+"""The commands of a scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tidemill import settings
+from tidemill.wire.command import Argument, Command, call
+from tidemill.wire.producing import NewJobs
+from tidemill.wire.replies import milliseconds, pairs, texts
+from tidemill.wire.script import load
+from tidemill.wire.shard import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a scheduler has to do, and when; None: nothing of the kind."""
+
+    now_ms: int
+    due_queues: list[str]
+    next_wheel_ms: int | None
+    next_lease_end_ms: int | None
+    next_expiry_ms: int | None
+    next_occurrence_ms: int | None
+
+
+class Promoted(NamedTuple):
+    """`next_due_ms`: None when the wheel is empty. `full`: more are due, but the ready streams have no room."""
+
+    jobs: int
+    next_due_ms: int | None
+    more_due: bool
+    full: bool
+
+
+class Recovered(NamedTuple):
+    """`moved` < 0: the lease lives. Fewer than a page: that was all."""
+
+    moved: int
+    ready: list[str]
+    buried: list[str]
+
+
+class Scheduling(Shard):
+    def survey(self, now_ms: Argument = "") -> Command[Survey]:
+        keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences)
+
+        def parse(reply: Any) -> Survey:
+            wheel, lease, expiry, occurrence = (milliseconds(value) for value in reply[2:6])
+            return Survey(int(reply[0]), texts(reply[1]), wheel, lease, expiry, occurrence)
+
+        return call(load("survey"), keys, (now_ms,), parse)
+
+    def promote(self, queue: str, most: int, high_water: int, now_ms: Argument = "") -> Command[Promoted]:
+        def parse(reply: Any) -> Promoted:
+            return Promoted(int(reply[0]), milliseconds(reply[1]), bool(reply[2]), bool(reply[3]))
+
+        keys = (self.keys.wheel(queue), self.keys.agenda)
+        return call(load("promote"), keys, (now_ms, queue, most, high_water), parse)
+
+    def recover(
+        self, incarnation: str, queue: str, page: int, max_crashes: int, error: bytes, now_ms: Argument = ""
+    ) -> Command[Recovered]:
+        def parse(reply: Any) -> Recovered:
+            moved = int(reply[0])
+            return Recovered(moved, texts(reply[1]), texts(reply[2])) if moved >= 0 else Recovered(-1, [], [])
+
+        keys = (self.keys.workers, *self.keys.lanes(queue))
+        arguments = (now_ms, incarnation, queue, *self.kept, page, max_crashes, error)
+        return call(load("recover"), keys, arguments, parse)
+
+    def expire(self, page: int, now_ms: Argument = "") -> Command[tuple[int, int]]:
+        """(ids looked at, jobs expired); fewer than a page looked at: that was all."""
+        arguments = (now_ms, *self.kept, page)
+        return call(load("expire"), (self.keys.expiring,), arguments, lambda reply: (int(reply[0]), int(reply[1])))
+
+    def sweep(self, place: str, queues: Sequence[str], page: int, now_ms: Argument = "") -> Command[int]:
+        """Drops finished records (`place` "finished") or dead letters ("dead") whose time is over."""
+        if place == "dead":
+            keys = tuple(self.keys.dead(queue) for queue in queues)
+            arguments = (now_ms, settings.DEAD_TTL_MS, settings.MAX_DEAD, page)
+        else:
+            keys = tuple(self.keys.done(queue) for queue in queues)
+            arguments = (now_ms, 0, self.kept.most, page)
+        return call(load("sweep"), keys, arguments, int)
+
+    def tick(
+        self,
+        name: str,
+        seen_ms: int,
+        next_ms: int,
+        shared: NewJobs,
+        body: bytes,
+        job_ids: Sequence[str],
+        now_ms: Argument = "",
+    ) -> Command[int]:
+        """The number of jobs made; -1: another scheduler was first."""
+        ttl: Argument = "" if shared.result_ttl_ms is None else shared.result_ttl_ms
+        arguments = (now_ms, name, seen_ms, next_ms, shared.queue, shared.task, shared.priority, ttl)
+        keys = (self.keys.occurrences, self.keys.queue(shared.queue))
+        return call(load("tick"), keys, (*arguments, shared.options, body, *job_ids), int)
+
+    def due_occurrences(self, until_ms: int, most: int) -> Command[list[tuple[str, int]]]:
+        """(name, due ms), the earliest first."""
+        words = ("ZRANGE", self.keys.occurrences, "-inf", until_ms, "BYSCORE", "LIMIT", 0, most, "WITHSCORES")
+        return Command(words, lambda reply: [(name, int(float(score))) for name, score in pairs(reply)])
+
+    def definition(self, name: str) -> Command[bytes]:
+        return Command(("HGET", self.keys.recurring, name), lambda reply: reply or b"")

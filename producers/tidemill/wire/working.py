@@ -1,0 +1,259 @@
+"""The commands of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tidemill.wire.command import Argument, Command, call
+from tidemill.wire.keys import GROUP
+from tidemill.wire.replies import codes, text, texts, whole
+from tidemill.wire.script import load
+from tidemill.wire.shard import Shard
+
+
+class Ticket(NamedTuple):
+    """A stream entry that was delivered to this incarnation, and whose job it has yet to take."""
+
+    queue: str
+    lane: int
+    entry: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A job that this worker is to run: what RUNNING means, with the fence in `incarnation` and `attempt`."""
+
+    id: str
+    queue: str
+    lane: int
+    entry: str
+    attempt: int
+    uncounted: int
+    task: str
+    body: bytes
+    options: bytes
+    crashes: int
+    created_ms: int
+    due_ms: int
+    trace: str
+    error: bytes
+    incarnation: str
+
+    @property
+    def tries(self) -> int:
+        """Attempts that count for the retry policy, this one included: 1 at first."""
+        return self.attempt - self.uncounted
+
+
+@dataclass(frozen=True, slots=True)
+class Takings:
+    jobs: list[Taken]
+    paused: frozenset[str] = frozenset()
+    missing_groups: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """None instead of this: the lease is gone."""
+
+    cancelled: list[str]
+    paused: frozenset[str]
+
+
+class Working(Shard):
+    def register(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        queues: Sequence[str],
+        tasks: Mapping[str, str],
+        description: Mapping[str, str],
+        now_ms: Argument = "",
+    ) -> Command[int]:
+        """`tasks`: each task's default queue. `description`: at least one pair."""
+        keys = (self.keys.workers, self.keys.worker(incarnation), self.keys.queues, self.keys.tasks)
+        arguments: list[Argument] = [now_ms, incarnation, lease_ms, len(description)]
+        arguments += [word for pair in description.items() for word in pair]
+        arguments += [len(queues), *queues]
+        arguments += [word for pair in tasks.items() for word in pair]
+        return call(load("register"), (*keys, *self._streams(queues)), tuple(arguments), int)
+
+    def renew(
+        self,
+        incarnation: str,
+        lease_ms: int,
+        queues: Sequence[str],
+        running: Sequence[str],
+        now_ms: Argument = "",
+    ) -> Command[Renewal | None]:
+        settings_of = (self.keys.queue(queue) for queue in queues)
+        keys = (self.keys.workers, self.keys.worker(incarnation), *settings_of)
+
+        def parse(reply: Any) -> Renewal | None:
+            if not int(reply[0]):
+                return None
+            return Renewal(texts(reply[1]), frozenset(queues[int(index) - 3] for index in reply[2]))
+
+        return call(load("renew"), keys, (now_ms, incarnation, lease_ms, *running), parse)
+
+    def retire(self, incarnation: str, queues: Sequence[str], now_ms: Argument = "") -> Command[int]:
+        """The number of streams that still have pending tickets; 0: the worker is forgotten."""
+        keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
+        return call(load("retire"), keys, (now_ms, incarnation), int)
+
+    def adopt(self, task: str, page: int, now_ms: Argument = "") -> Command[int]:
+        return call(load("adopt"), (self.keys.parked(task),), (now_ms, page), int)
+
+    def listen(self, incarnation: str, queues: Sequence[str], block_ms: int) -> Command[list[Ticket]]:
+        """Waits for tickets: at most one of each stream."""
+        streams = self._streams(queues)
+        words = ("XREADGROUP", "GROUP", GROUP, incarnation, "COUNT", 1, "BLOCK", block_ms, "STREAMS")
+        return Command((*words, *streams, *(">" for _ in streams)), self._tickets(queues, streams))
+
+    def strays(self, incarnation: str, queues: Sequence[str], count: int) -> Command[list[Ticket]]:
+        """Tickets that were delivered to this incarnation and are not settled: some may have been lost on the way."""
+        streams = self._streams(queues)
+        words = ("XREADGROUP", "GROUP", GROUP, incarnation, "COUNT", count, "STREAMS")
+        return Command((*words, *streams, *("0" for _ in streams)), self._tickets(queues, streams))
+
+    def take(
+        self,
+        incarnation: str,
+        queues: Sequence[str],
+        slots: int,
+        reserved: tuple[int, int] = (0, 0),
+        tickets: Sequence[Ticket] = (),
+        now_ms: Argument = "",
+    ) -> Command[Takings | None]:
+        """`reserved`: slots offered to low and to normal before high. None: this incarnation holds no lease."""
+        keys = [self.keys.workers]
+        for queue in queues:
+            keys += [self.keys.queue(queue), *self.keys.lanes(queue)]
+        arguments: list[Argument] = [now_ms, incarnation, slots, *reserved, *self.kept]
+        for ticket in tickets:
+            index = 2 + 4 * queues.index(ticket.queue) + 1 + ticket.lane
+            arguments += [index, ticket.entry, ticket.job_id]
+
+        def parse(reply: Any) -> Takings | None:
+            if reply[0] == b"lost":
+                return None
+            jobs = [_taken(row, queues, incarnation) for row in reply[3]]
+            paused = frozenset(queues[(int(index) - 2) // 4] for index in reply[1])
+            return Takings(jobs, paused, bool(reply[2]))
+
+        return call(load("take"), tuple(keys), tuple(arguments), parse)
+
+    # Settlements take jobs of one stream, and return for each: 1 done, 0 fenced, 2 done before (a repeated call).
+
+    def complete(
+        self,
+        incarnation: str,
+        queue: str,
+        lane: str,
+        jobs: Sequence[tuple[str, str, int, bytes]],
+        now_ms: Argument = "",
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt, result)."""
+        keys = (self.keys.ready(queue, lane),)
+        return call(load("complete"), keys, self._settling(incarnation, queue, jobs, now_ms), codes)
+
+    def retry(
+        self,
+        incarnation: str,
+        queue: str,
+        lane: str,
+        jobs: Sequence[tuple[str, str, int, int, bytes]],
+        now_ms: Argument = "",
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt, delay ms, error)."""
+        keys = (self.keys.ready(queue, lane), self.keys.wheel(queue))
+        return call(load("retry"), keys, self._settling(incarnation, queue, jobs, now_ms), codes)
+
+    def park(
+        self,
+        incarnation: str,
+        queue: str,
+        lane: str,
+        jobs: Sequence[tuple[str, str, int, int, str, str]],
+        now_ms: Argument = "",
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt, delay ms, reason, task)."""
+        keys = (self.keys.ready(queue, lane), self.keys.wheel(queue))
+        return call(load("park"), keys, self._settling(incarnation, queue, jobs, now_ms), codes)
+
+    def bury(
+        self,
+        incarnation: str,
+        queue: str,
+        lane: str,
+        jobs: Sequence[tuple[str, str, int, bytes]],
+        now_ms: Argument = "",
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt, error)."""
+        keys = (self.keys.ready(queue, lane),)
+        return call(load("bury"), keys, self._settling(incarnation, queue, jobs, now_ms), codes)
+
+    def abandon(
+        self, incarnation: str, queue: str, lane: str, jobs: Sequence[tuple[str, str, int]], now_ms: Argument = ""
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt)."""
+        keys = (self.keys.ready(queue, lane),)
+        return call(load("abandon"), keys, self._settling(incarnation, queue, jobs, now_ms), codes)
+
+    def release(
+        self, incarnation: str, queue: str, lane: str, jobs: Sequence[tuple[str, str, int]]
+    ) -> Command[list[int]]:
+        """Jobs as (id, entry, attempt)."""
+        arguments = (incarnation, *(word for job in jobs for word in job))
+        return call(load("release"), (self.keys.ready(queue, lane),), arguments, codes)
+
+    def progress(self, job_id: str, incarnation: str, attempt: int, progress: bytes) -> Command[int]:
+        """1: written; 0: fenced."""
+        return call(load("progress"), (self.keys.job(job_id),), (job_id, incarnation, attempt, progress), int)
+
+    def _settling(
+        self, incarnation: str, queue: str, jobs: Sequence[tuple[Argument, ...]], now_ms: Argument
+    ) -> tuple[Argument, ...]:
+        return (now_ms, incarnation, queue, *self.kept, *(word for job in jobs for word in job))
+
+    def _streams(self, queues: Sequence[str]) -> list[str]:
+        return [stream for queue in queues for stream in self.keys.lanes(queue)]
+
+    @staticmethod
+    def _tickets(queues: Sequence[str], streams: Sequence[str]) -> Callable[[Any], list[Ticket]]:
+        places = {stream.encode(): (queues[index // 3], index % 3) for index, stream in enumerate(streams)}
+
+        def parse(reply: Any) -> list[Ticket]:
+            return [
+                Ticket(*places[stream], text(entry), text(fields[1]))
+                for stream, entries in reply or ()
+                for entry, fields in entries
+                if fields  # an entry that was deleted while pending has none
+            ]
+
+        return parse
+
+
+def _taken(row: Any, queues: Sequence[str], incarnation: str) -> Taken:
+    """One row of take.lua: stream index, entry, id, then the record's fields from `a` on."""
+    place = int(row[0]) - 3
+    return Taken(
+        id=text(row[2]),
+        queue=queues[place // 4],
+        lane=place % 4,
+        entry=text(row[1]),
+        attempt=int(row[3]),
+        uncounted=whole(row[4]),
+        task=text(row[5]),
+        body=b"".join(part for part in row[6:10] if part),
+        options=row[10] or b"",
+        crashes=whole(row[11]),
+        created_ms=whole(row[12]),
+        due_ms=whole(row[13]),
+        trace=text(row[14]),
+        error=row[15] or b"",
+        incarnation=incarnation,
+    )

@@ -1,0 +1,415 @@
+"""The way to the server when something is wrong with it: what is repeated, and what the caller is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from proxy import Proxy
+from servers import Server
+from tidemill import (
+    InvalidInput,
+    QueueFull,
+    ServerUnavailable,
+    ServerUnsuitable,
+    Tidemill,
+    TidemillError,
+    call,
+)
+from tidemill.wire.command import Command
+
+NOBODY = "redis://user:secret@127.0.0.1:1/0"
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that the test may harm."""
+    found = Server(None, "--appendfsync", "always")
+    yield found
+    found.close()
+
+
+def job_count(server: Server) -> int:
+    return len([key for key in server.all_keys() if ":job:" in key])
+
+
+def test_a_server_that_is_gone_is_named_without_its_password() -> None:
+    mill = Tidemill(NOBODY, deadline=0.3)
+    began = time.monotonic()
+    with pytest.raises(ServerUnavailable, match=r"no answer from redis://user:\*\*\*@127.0.0.1:1/0 within 0.3 s") as found:
+        mill.enqueue("a.task")
+    assert time.monotonic() - began < 5
+    assert isinstance(found.value, ConnectionError)
+    assert "secret" not in str(found.value)
+    assert "tries" in str(found.value)
+    assert "secret" not in repr(mill)
+
+
+async def test_a_server_that_is_gone_ends_async_calls_too() -> None:
+    async with Tidemill(NOBODY, deadline=0.3) as mill:
+        with pytest.raises(ServerUnavailable, match=r"within 0.3 s \(\d+ tries\)"):
+            await mill.aenqueue("a.task")
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_the_deadline(own_server: Server) -> None:
+    with Tidemill(own_server.url, deadline=0.3) as mill:
+        mill.enqueue("a.task")
+        own_server.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(ServerUnavailable, match="within 0.3 s"):
+            mill.enqueue("a.task")
+        assert time.monotonic() - began < 4
+        own_server.process.send_signal(signal.SIGCONT)
+        assert mill.enqueue("a.task").state == "ready"
+
+
+def test_a_restart_in_the_middle_of_enqueueing_is_not_noticed(own_server: Server) -> None:
+    with Tidemill(own_server.url) as mill, ThreadPoolExecutor() as threads:
+        before = mill.enqueue("a.task")
+        own_server.kill()
+        waiting = threads.submit(mill.enqueue, "a.task")
+        restart = threading.Timer(0.3, own_server.start)
+        restart.start()
+        assert waiting.result(20).state == "ready"
+        restart.join()
+        assert mill.job(before.id).state == "ready"
+        assert job_count(own_server) == 2
+
+
+async def test_a_restart_is_not_noticed_by_async_code(own_server: Server) -> None:
+    async with Tidemill(own_server.url) as mill:
+        await mill.aenqueue("a.task")
+        own_server.kill()
+        waiting = asyncio.create_task(mill.aenqueue("a.task"))
+        await asyncio.to_thread(own_server.start)
+        assert (await waiting).state == "ready"
+        assert job_count(own_server) == 2
+
+
+@pytest.mark.parametrize("losses", [1, 3])
+def test_a_lost_reply_does_not_make_a_second_job(server: Server, url: str, losses: int) -> None:
+    with Proxy(server) as proxy, Tidemill(proxy.url) as mill:
+        mill.enqueue("a.task", "first")
+        proxy.lose_replies(losses)
+        sent = proxy.requests
+        job = mill.enqueue("a.task", "second")
+        assert proxy.requests - sent == losses + 1, "the reply was lost, and the call was repeated"
+        assert mill.job(job.id).state == "ready"
+        assert job_count(server) == 2
+        assert mill.inspect.queue("default").waiting == 2
+
+
+async def test_a_lost_reply_does_not_make_a_second_job_in_async_code(server: Server, url: str) -> None:
+    with Proxy(server) as proxy:
+        async with Tidemill(proxy.url) as mill:
+            await mill.aenqueue("a.task", "first")
+            proxy.lose_replies(2)
+            sent = proxy.requests
+            await mill.named("a.task").aenqueue_many([call(1), call(2)])
+            assert proxy.requests - sent == 3
+            assert job_count(server) == 3
+
+
+def test_a_lost_reply_to_a_full_queue_is_still_there_already(server: Server, mill: Tidemill) -> None:
+    mill.inspect.limit("default", 1)
+    with Proxy(server) as proxy, Tidemill(proxy.url) as producer:
+        producer.inspect.queue("default")
+        proxy.lose_replies(1)
+        assert producer.enqueue("a.task").state == "ready"
+        with pytest.raises(QueueFull):
+            producer.enqueue("a.task")
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_at_once(server: Server, url: str) -> None:
+    with Proxy(server) as proxy, Tidemill(proxy.url) as mill:
+        mill.enqueue("a.task")
+        proxy.cut()
+        assert mill.enqueue("a.task").state == "ready"
+        assert job_count(server) == 2
+
+
+def test_scripts_that_were_flushed_are_loaded_again(mill: Tidemill, server: Server) -> None:
+    mill.enqueue("a.task")
+    server.client.execute_command("SCRIPT", "FLUSH")
+    assert mill.enqueue("a.task").state == "ready"
+    server.client.execute_command("SCRIPT", "FLUSH")
+    names = ["default", "other"]
+    scripts = mill.client.scripts
+    figures = mill.client.link.run_all([scripts.measure(name) for name in names])
+    assert [(found.queue, found.waiting) for found in figures] == [("default", 2), ("other", 0)]
+
+
+async def test_scripts_that_were_flushed_are_loaded_again_by_async_code(mill: Tidemill, server: Server) -> None:
+    await mill.aenqueue("a.task")
+    server.client.execute_command("SCRIPT", "FLUSH")
+    assert (await mill.aenqueue("a.task")).state == "ready"
+    server.client.execute_command("SCRIPT", "FLUSH")
+    assert [figures.waiting for figures in await mill.inspect.aqueues()] == [2]
+    await mill.aclose()
+
+
+def test_threads_share_a_client(mill: Tidemill, server: Server) -> None:
+    named = mill.named("a.task")
+    with ThreadPoolExecutor(8) as threads:
+        jobs = list(threads.map(named.enqueue, range(200)))
+    assert len({job.id for job in jobs}) == job_count(server) == 200
+    bodies = {mill.codec.decode_call(job.record.body)[0][0] for job in jobs}
+    assert bodies == set(range(200)), "no thread got another's answer"
+
+
+def test_event_loops_one_after_the_other_share_a_client(mill: Tidemill, server: Server) -> None:
+    async def once(number: int) -> str:
+        job = await mill.aenqueue("a.task", number)
+        await job.arefresh()
+        await mill.aclose()
+        return job.id
+
+    ids = {asyncio.run(once(number)) for number in range(3)}
+    assert len(ids) == job_count(server) == 3
+    assert mill.enqueue("a.task").state == "ready"
+
+
+_LOOPS = """
+import asyncio, sys
+from tidemill import Tidemill
+mill = Tidemill(sys.argv[1])
+for _ in range(3):
+    asyncio.run(mill.aenqueue("a.task"))
+print(len(mill.client.async_link._pools))
+"""
+
+
+def test_event_loops_that_ended_without_closing_are_forgotten(url: str) -> None:
+    # In a process of its own: what asyncio warns of then must not fall on another test.
+    run = subprocess.run([sys.executable, "-c", _LOOPS, url], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1"
+
+
+async def test_a_cancelled_call_does_not_leave_its_answer_to_the_next(server: Server, url: str) -> None:
+    async with Tidemill(url) as mill:
+        first = await mill.aenqueue("a.task", 0)
+        link = mill.client.async_link
+        for number in range(30):
+            task = asyncio.create_task(link.run(mill.client.scripts.queue_names()))
+            for _ in range(number % 6):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert (await first.arefresh()).record.id == first.id, "the answer of another command was taken"
+    assert job_count(server) == 1
+
+
+def test_an_interrupted_call_does_not_leave_its_answer_to_the_next(mill: Tidemill) -> None:
+    link = mill.client.link
+    link.run(mill.client.scripts.queue_names())
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def on_signal(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGUSR1, on_signal)
+    try:
+        timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGUSR1))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            link.run(Command(("BLPOP", "tm:{0}:nothing", 3), lambda reply: reply))
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert link.run(Command(("PING",), bytes)) == b"PONG"
+
+
+async def test_coroutines_share_a_bounded_number_of_connections(server: Server, url: str) -> None:
+    with Proxy(server) as proxy:
+        async with Tidemill(proxy.url) as mill:
+            jobs = await asyncio.gather(*(mill.aenqueue("a.task", number) for number in range(300)))
+            assert len({job.id for job in jobs}) == 300
+            assert proxy.connections <= 16
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_does_not_share_its_parents_connections(mill: Tidemill, server: Server) -> None:
+    mill.enqueue("a.task", "before")
+    children: list[int] = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for _ in range(25):
+                    mill.enqueue("a.task", number).refresh()
+                mill.close()
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - a child of a test must not run the rest of the tests
+                os._exit(1)
+        children.append(child)
+    parents = [mill.enqueue("a.task", "parent").refresh().id for _ in range(25)]
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert len(set(parents)) == 25
+    assert job_count(server) == 1 + 25 + 100
+
+
+@pytest.mark.parametrize("bad", ["http://localhost", "localhost:6379", "redis:/x", "sentinel://a:pw@b/0"])
+def test_a_url_of_another_kind_is_refused_at_once(bad: str) -> None:
+    with pytest.raises(InvalidInput, match="it must begin with redis://, rediss:// or unix://") as caught:
+        Tidemill(bad)
+    assert "pw@" not in str(caught.value)
+
+
+def test_a_url_of_another_kind_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_URL", "amqp://localhost")
+    with pytest.raises(InvalidInput, match="server URL 'amqp://localhost': it must begin with redis://"):
+        Tidemill().enqueue("a.task")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("redis://:pw@host:port/0", "can't be read: "),
+        ("redis://:pw@localhost/0?colour=red", "can't be read: unknown option 'colour'"),
+        ("redis://:pw@localhost/0?socket_timeout=soon", "can't be read: "),
+    ],
+)
+def test_a_url_that_cant_be_read_is_refused(bad: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message) as caught:
+        Tidemill(bad).enqueue("a.task")
+    assert "pw@" not in str(caught.value)
+
+
+def test_options_in_the_url_do_not_change_how_answers_are_read(server: Server, url: str) -> None:
+    mark = "&" if "?" in url else "?"
+    with Tidemill(f"{url}{mark}decode_responses=true&protocol=3") as mill:
+        assert mill.enqueue("a.task").refresh().state == "ready"
+
+
+async def test_a_wrong_password_is_not_tried_again(own_server: Server) -> None:
+    own_server.client.config_set("requirepass", "right")
+    for url in (_with_password(own_server, "wrong"), own_server.url):
+        began = time.monotonic()
+        with Tidemill(url) as mill, pytest.raises(ServerUnsuitable, match="refuses this user: ") as caught:
+            mill.enqueue("a.task")
+        async with Tidemill(url) as mill:
+            with pytest.raises(ServerUnsuitable, match="refuses this user: "):
+                await mill.aenqueue("a.task")
+        assert time.monotonic() - began < 5
+        assert "wrong@" not in str(caught.value)
+    with Tidemill(_with_password(own_server, "right")) as mill:
+        assert mill.enqueue("a.task").state == "ready"
+
+
+def _with_password(server: Server, password: str) -> str:
+    return server.url.replace("://", f"://:{password}@")
+
+
+def test_a_user_who_may_not_ask_for_info_can_still_enqueue(
+    own_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_server.client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-info")
+    with caplog.at_level("WARNING"), Tidemill(own_server.url.replace("://", "://app:pw@")) as mill:
+        assert mill.enqueue("a.task").state == "ready"
+    assert "can't be examined" in caplog.text
+
+
+def test_a_user_who_may_not_do_it_is_told_so(own_server: Server) -> None:
+    own_server.client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-evalsha")
+    with (
+        Tidemill(own_server.url.replace("://", "://app:pw@")) as mill,
+        pytest.raises(ServerUnsuitable, match="refuses this user"),
+    ):
+        mill.enqueue("a.task")
+
+
+def test_a_server_that_evicts_keys_is_refused(own_server: Server) -> None:
+    own_server.client.config_set("maxmemory-policy", "allkeys-lru")
+    with Tidemill(own_server.url) as mill, pytest.raises(ServerUnsuitable, match="maxmemory-policy is allkeys-lru"):
+        mill.enqueue("a.task")
+    own_server.client.config_set("maxmemory-policy", "noeviction")
+    with Tidemill(own_server.url) as mill:
+        assert mill.enqueue("a.task").state == "ready"
+
+
+async def test_a_replica_is_refused(own_server: Server, server: Server) -> None:
+    if own_server.flavour == "cluster":
+        pytest.skip("a cluster node is made a replica by CLUSTER REPLICATE, not by REPLICAOF")
+    own_server.client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    with Tidemill(own_server.url) as mill, pytest.raises(ServerUnsuitable, match="is a replica, which refuses writes"):
+        mill.enqueue("a.task")
+    async with Tidemill(own_server.url) as mill:
+        with pytest.raises(ServerUnsuitable, match="is a replica"):
+            await mill.aenqueue("a.task")
+
+
+def test_a_primary_that_became_a_replica_is_left_and_tried_again(own_server: Server) -> None:
+    if own_server.flavour == "cluster":
+        pytest.skip("a cluster node is made a replica by CLUSTER REPLICATE, not by REPLICAOF")
+    with Tidemill(own_server.url) as mill:
+        mill.enqueue("a.task")
+        own_server.client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        promotion = threading.Timer(0.3, own_server.client.execute_command, ("REPLICAOF", "NO", "ONE"))
+        promotion.start()
+        assert mill.enqueue("a.task").state == "ready"
+        promotion.join()
+
+
+def test_a_server_without_a_log_is_warned_of_once(own_server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    own_server.client.config_set("appendonly", "no")
+    own_server.client.config_set("maxmemory", "0")
+    with caplog.at_level("WARNING"), Tidemill(own_server.url) as mill:
+        mill.enqueue("a.task")
+        mill.client.link.close()
+        mill.enqueue("a.task")
+    assert caplog.text.count("appendonly is off") == 1
+    assert caplog.text.count("maxmemory is not set") == 1
+
+
+def test_a_server_without_memory_refuses_new_jobs_only(own_server: Server) -> None:
+    with Tidemill(own_server.url) as mill:
+        waiting = mill.enqueue("a.task")
+        own_server.client.config_set("maxmemory", "1")
+        with pytest.raises(QueueFull, match="has reached its maxmemory and refuses new jobs"):
+            mill.enqueue("a.task")
+        assert waiting.cancel() is True
+        own_server.client.config_set("maxmemory", "0")
+        assert mill.enqueue("a.task").state == "ready"
+
+
+def test_an_answer_that_is_an_error_names_the_server(mill: Tidemill) -> None:
+    wrong: Command[Any] = Command(("NOSUCHCOMMAND",), lambda reply: reply)
+    with pytest.raises(TidemillError, match="answered with an error: unknown command"):
+        mill.client.link.run(wrong)
+
+
+def test_a_line_maps_every_error_of_the_driver(server: Server, url: str) -> None:
+    from tidemill.connection import open_line
+    from tidemill.target import Target
+
+    with pytest.raises(ServerUnavailable, match=r"no answer from redis://user:\*\*\*@127.0.0.1:1/0: ") as caught:
+        open_line(Target(lambda: NOBODY))
+    assert "within" not in str(caught.value)
+    with Proxy(server, marker=b"PING") as proxy:
+        line = open_line(Target(lambda: proxy.url), reply_timeout_seconds=0.2)
+        assert line.run(Command(("PING",), bytes)) == b"PONG"
+        with pytest.raises(TidemillError, match="unknown command"):
+            line.run(Command(("NOSUCHCOMMAND",), bytes))
+        with pytest.raises(ServerUnavailable):
+            line.run(Command(("BLPOP", "tm:{0}:nothing", 5), bytes))
+        line.close()
+        line = open_line(Target(lambda: proxy.url))
+        line.subscribe(["tm:{0}:waiter:me"])
+        assert line.messages(0.01) == []
+        server.client.execute_command("SPUBLISH", "tm:{0}:waiter:me", "one")
+        assert line.messages(5) == [("tm:{0}:waiter:me", "one")]
+        threading.Timer(0.05, line.interrupt).start()
+        with pytest.raises(ServerUnavailable):
+            line.messages(10)
+        line.close()

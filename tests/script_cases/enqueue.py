@@ -1,0 +1,268 @@
+"""(new) → SCHEDULED | READY."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from script_state import NOW, Case, State, World, after, job, tickets
+from tidemill.wire.command import Command
+from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
+
+SHARED = {"queue": "q", "task": "t"}
+KNOWN: State = {"queues": {"q"}, "queue:q": {"known": "1"}}
+LIMITED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2"}}
+
+
+def _enqueue(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
+    new = [NewJob(*one) for one in jobs]
+    return lambda world: world.scripts.enqueue(NewJobs(**{**SHARED, **shared}), new, now_ms=NOW)
+
+
+def _new(state: str, **fields: object) -> dict[str, str]:
+    return job(state, c=NOW, **fields)
+
+
+A = ("a", "", b"body")
+READY = {"job:a": _new("ready"), "ready:q:normal": tickets("a", group=False)}
+
+CASES = [
+    Case(
+        "enqueue",
+        "the first job of a queue is ready, and the queue is known",
+        {},
+        _enqueue(A),
+        {**KNOWN, **READY},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a job in a stream that workers read gets its ticket behind the others",
+        {**KNOWN, "job:b": job("ready"), "ready:q:normal": tickets("b")},
+        _enqueue(A),
+        {**KNOWN, "job:a": _new("ready"), "job:b": job("ready"), "ready:q:normal": tickets("b", "a")},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a delayed job waits in the wheel, and schedulers wake for it",
+        KNOWN,
+        _enqueue(A, delay_ms=500),
+        {
+            **KNOWN,
+            "job:a": _new("scheduled", d=NOW + 500),
+            "wheel:q": {"a": NOW + 500},
+            "agenda": {"q": NOW + 500},
+        },
+        [Enqueued("scheduled", "", "scheduled")],
+        ("alarm",),
+    ),
+    Case(
+        "enqueue",
+        "a job that is due later than another of its queue wakes nobody",
+        {**KNOWN, "job:b": job("scheduled", d=NOW + 1), "wheel:q": {"b": NOW + 1}, "agenda": {"q": NOW + 1}},
+        _enqueue(A, due_ms=NOW + 100_000_000),
+        {
+            **KNOWN,
+            "job:a": _new("scheduled", d=NOW + 100_000_000),
+            "job:b": job("scheduled", d=NOW + 1),
+            "wheel:q": {"a": NOW + 100_000_000, "b": NOW + 1},
+            "agenda": {"q": NOW + 1},
+        },
+        [Enqueued("scheduled", "", "scheduled")],
+    ),
+    Case(
+        "enqueue",
+        "a job that is due later than another queue's wakes nobody, and has its place in the agenda",
+        {**KNOWN, "agenda": {"other": NOW + 1}},
+        _enqueue(A, due_ms=NOW + 2),
+        {
+            **KNOWN,
+            "job:a": _new("scheduled", d=NOW + 2),
+            "wheel:q": {"a": NOW + 2},
+            "agenda": {"other": NOW + 1, "q": NOW + 2},
+        },
+        [Enqueued("scheduled", "", "scheduled")],
+    ),
+    Case(
+        "enqueue",
+        "a due time in the past means now",
+        KNOWN,
+        _enqueue(A, due_ms=5),
+        {**KNOWN, **READY},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "every option is carried in the record",
+        KNOWN,
+        _enqueue(
+            ("a", "digest", b"body"),
+            priority="high",
+            expires_ms=9,
+            result_ttl_ms=0,
+            options=b"options",
+            trace="trace",
+        ),
+        {
+            **KNOWN,
+            "job:a": _new("ready", p="high", n=NOW + 9, z=0, o="options", g="trace", u="digest"),
+            "ready:q:high": tickets("a", group=False),
+            "expiring": {"a": NOW + 9},
+            "unique:digest": "a",
+        },
+        [Enqueued("ready", "", "ready")],
+        ("alarm",),
+    ),
+    Case(
+        "enqueue",
+        "an expiry behind another one wakes nobody",
+        {**KNOWN, "expiring": {"b": NOW + 8}},
+        _enqueue(A, expires_ms=9),
+        {
+            **KNOWN,
+            "job:a": _new("ready", n=NOW + 9),
+            "ready:q:normal": tickets("a", group=False),
+            "expiring": {"a": NOW + 9, "b": NOW + 8},
+        },
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a body of up to 240 bytes is split into short parts",
+        KNOWN,
+        _enqueue(("a", "", b"1" * 60 + b"2" * 60 + b"3" * 60 + b"4")),
+        {
+            **KNOWN,
+            "job:a": _new("ready", b="1" * 60, b1="2" * 60, b2="3" * 60, b3="4"),
+            "ready:q:normal": tickets("a", group=False),
+        },
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a longer body stays whole",
+        KNOWN,
+        _enqueue(("a", "", b"1" * 241)),
+        {**KNOWN, "job:a": _new("ready", b="1" * 241), "ready:q:normal": tickets("a", group=False)},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "an id that exists answers its state, and nothing changes",
+        {**KNOWN, "job:a": job("succeeded")},
+        _enqueue(A, delay_ms=1, expires_ms=1),
+        {**KNOWN, "job:a": job("succeeded")},
+        [Enqueued("exists", "", "succeeded")],
+    ),
+    Case(
+        "enqueue",
+        "an id whose record no Tidemill wrote answers as a dead letter",
+        {**KNOWN, "job:a": {"s": "flying"}},
+        _enqueue(A),
+        {**KNOWN, "job:a": {"s": "flying"}},
+        [Enqueued("exists", "", "dead")],
+    ),
+    Case(
+        "enqueue",
+        "a unique key that is held answers its holder and its state",
+        {**KNOWN, "job:b": job("scheduled", u="digest"), "unique:digest": "b"},
+        _enqueue(("a", "digest", b"body")),
+        {**KNOWN, "job:b": job("scheduled", u="digest"), "unique:digest": "b"},
+        [Enqueued("conflict", "b", "scheduled")],
+    ),
+    Case(
+        "enqueue",
+        "a unique key whose job is gone is free",
+        {**KNOWN, "unique:digest": "b"},
+        _enqueue(("a", "digest", b"body")),
+        {**KNOWN, **READY, "job:a": _new("ready", u="digest"), "unique:digest": "a"},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a unique key whose job is over is free",
+        {**KNOWN, "unique:digest": "b", "job:b": job("dead", u="digest")},
+        _enqueue(("a", "digest", b"body")),
+        {**KNOWN, **READY, "job:a": _new("ready", u="digest"), "job:b": job("dead", u="digest"), "unique:digest": "a"},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a chunk answers for each of its jobs in order",
+        {**KNOWN, "job:b": job("running"), "job:d": job("ready", u="digest"), "unique:digest": "d"},
+        _enqueue(A, ("b", "", b"body"), ("c", "digest", b"body"), ("a", "", b"body"), ("e", "", b"body")),
+        {
+            **KNOWN,
+            "job:a": _new("ready"),
+            "job:b": job("running"),
+            "job:d": job("ready", u="digest"),
+            "job:e": _new("ready"),
+            "ready:q:normal": tickets("a", "e", group=False),
+            "unique:digest": "d",
+        },
+        [
+            Enqueued("ready", "", "ready"),
+            Enqueued("exists", "", "running"),
+            Enqueued("conflict", "d", "ready"),
+            Enqueued("exists", "", "ready"),
+            Enqueued("ready", "", "ready"),
+        ],
+    ),
+    Case(
+        "enqueue",
+        "a unique key that is taken in the same chunk is held",
+        KNOWN,
+        _enqueue(("a", "digest", b"body"), ("b", "digest", b"body")),
+        {**KNOWN, **READY, "job:a": _new("ready", u="digest"), "unique:digest": "a"},
+        [Enqueued("ready", "", "ready"), Enqueued("conflict", "a", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a full queue takes nothing of a chunk that has no room as a whole",
+        {**LIMITED, "job:b": job("ready"), "ready:q:low": tickets("b@w1")},
+        _enqueue(A, ("c", "", b"body")),
+        {**LIMITED, "job:b": job("ready"), "ready:q:low": tickets("b@w1")},
+        Full(1, 2),
+    ),
+    Case(
+        "enqueue",
+        "what waits in the wheel counts for the limit",
+        {**LIMITED, "wheel:q": {"x": 1, "y": 2}},
+        _enqueue(A),
+        {**LIMITED, "wheel:q": {"x": 1, "y": 2}},
+        Full(2, 2),
+    ),
+    Case(
+        "enqueue",
+        "a queue takes jobs up to its limit",
+        {**LIMITED, "wheel:q": {"x": 1}},
+        _enqueue(A),
+        {**LIMITED, **READY, "wheel:q": {"x": 1}},
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "what exists already needs no room, so a repeated call is never refused as full",
+        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
+        _enqueue(A, ("b", "", b"body")),
+        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
+        [Enqueued("exists", "", "scheduled"), Enqueued("exists", "", "scheduled")],
+    ),
+    Case(
+        "enqueue",
+        "a full queue does not let new jobs in behind one that exists",
+        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
+        _enqueue(A, ("c", "", b"body")),
+        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
+        Full(2, 2),
+    ),
+    Case(
+        "enqueue",
+        "a limit that is no number limits nothing",
+        after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}}),
+        _enqueue(A),
+        after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}, **READY}),
+        [Enqueued("ready", "", "ready")],
+    ),
+]

@@ -1,0 +1,390 @@
+"""What producers and people do to jobs and queues: cancel, requeue, watch, configure; and what time does: expire, sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from script_state import HOUR, NOW, Case, State, World, but, job, tickets
+from tidemill import settings
+from tidemill.wire.command import Command
+from tidemill.wire.scripts import QueueFigures, Survey
+
+Call = Callable[[World], Command[Any]]
+
+
+def _cancel(*ids: str) -> Call:
+    return lambda world: world.scripts.cancel(ids, now_ms=NOW)
+
+
+def _over(state: str, **fields: object) -> dict[str, str]:
+    return but(but(job(state), f=NOW, b=None), **fields)
+
+
+CANCEL = [
+    Case(
+        "cancel",
+        "a scheduled job leaves the wheel; the agenda may stay too early",
+        {
+            "job:a": job("scheduled", d=NOW + 5, u="digest", w="p1", n=NOW + 9, o="options"),
+            "wheel:q": {"a": NOW + 5, "b": NOW + 6},
+            "agenda": {"q": NOW + 5},
+            "unique:digest": "a",
+            "expiring": {"a": NOW + 9},
+        },
+        _cancel("a"),
+        {
+            "job:a": _over("cancelled", d=NOW + 5, u="digest", w="p1", n=NOW + 9),
+            "wheel:q": {"b": NOW + 6},
+            "agenda": {"q": NOW + 5},
+            "done:q": {"a": NOW + HOUR},
+            "queue:q": {"cancelled": "1"},
+            "events": ["cancel a"],
+        },
+        ["cancelled"],
+        ("waiter:p1 a",),
+    ),
+    Case(
+        "cancel",
+        "a parked job leaves the index of parked jobs",
+        {"job:a": job("scheduled", y="nobody knows t"), "wheel:q": {"a": NOW}, "parked:t": {"a": 1, "b": 2}},
+        _cancel("a"),
+        {
+            "job:a": _over("cancelled"),
+            "parked:t": {"b": 2},
+            "done:q": {"a": NOW + HOUR},
+            "queue:q": {"cancelled": "1"},
+            "events": ["cancel a"],
+        },
+        ["cancelled"],
+    ),
+    Case(
+        "cancel",
+        "the ticket of a ready job stays, since deleting what was not delivered would spoil the group's lag",
+        {"job:a": job("ready", z=0), "ready:q:normal": tickets("a")},
+        _cancel("a"),
+        {"ready:q:normal": tickets("a"), "queue:q": {"cancelled": "1"}, "events": ["cancel a"]},
+        ["cancelled"],
+    ),
+    Case(
+        "cancel",
+        "a running job gets a flag, and its worker a message",
+        {"job:a": job("running", l="w1", a=1)},
+        _cancel("a"),
+        {"job:a": job("running", l="w1", a=1, x=1)},
+        ["running"],
+        ("control cancel w1 a",),
+    ),
+    Case(
+        "cancel",
+        "many at once answer in order; what is over, unknown or corrupt stays",
+        {
+            "job:a": job("ready"),
+            "job:over": job("succeeded"),
+            "job:text": "text",
+            "job:strange": job("flying"),
+            "job:nowhere": job("ready", q=None),
+            "job:b": job("ready"),
+        },
+        _cancel("a", "over", "gone", "text", "strange", "nowhere", "b"),
+        {
+            "job:a": _over("cancelled"),
+            "job:over": job("succeeded"),
+            "job:text": "text",
+            "job:strange": job("flying"),
+            "job:nowhere": job("ready", q=None),
+            "job:b": _over("cancelled"),
+            "done:q": {"a": NOW + HOUR, "b": NOW + HOUR},
+            "queue:q": {"cancelled": "2"},
+            "events": ["cancel a b"],
+        },
+        ["cancelled", "succeeded", "", "dead", "dead", "ready", "cancelled"],
+    ),
+]
+
+
+def _requeue(world: World) -> Command[Any]:
+    return world.scripts.requeue("a", now_ms=NOW)
+
+
+_DEAD = job("dead", a=3, v=1, l="w1", k=4, f=9, d=8, x=1, n=5, w="p1", e="error", u="digest", p="low", j=2)
+
+REQUEUE = [
+    Case(
+        "requeue",
+        "a dead letter is ready as if it were new, but for its fence",
+        {"job:a": _DEAD, "dead:q": {"a": 9, "b": 9}},
+        _requeue,
+        {
+            "job:a": job("ready", a=3, v=3, l="w1", c=NOW, e="error", u="digest", p="low", j=2),
+            "dead:q": {"b": 9},
+            "unique:digest": "a",
+            "ready:q:low": tickets("a", group=False),
+            "events": ["requeue a"],
+        },
+        ["ready"],
+    ),
+    Case(
+        "requeue",
+        "it does not take a unique key that another job holds",
+        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
+        _requeue,
+        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
+        ["conflict", "b"],
+    ),
+    Case(
+        "requeue",
+        "a unique key whose job is over is free",
+        {"job:a": job("dead", u="digest"), "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("expired")},
+        _requeue,
+        {
+            "job:a": job("ready", v=0, c=NOW, u="digest"),
+            "unique:digest": "a",
+            "job:b": job("expired"),
+            "ready:q:normal": tickets("a", group=False),
+            "events": ["requeue a"],
+        },
+        ["ready"],
+    ),
+    Case("requeue", "a job that is not dead stays", {"job:a": job("running")}, _requeue, {"job:a": job("running")}, ["running"]),
+    Case("requeue", "an unknown job", {}, _requeue, {}, [""]),
+    Case("requeue", "a record of another type can't run", {"job:a": "text"}, _requeue, {"job:a": "text"}, ["corrupt"]),
+    Case("requeue", "a dead letter without a queue can't run", {"job:a": {"s": "dead"}}, _requeue, {"job:a": {"s": "dead"}}, ["corrupt"]),
+]
+
+
+def _watch(waiter: str) -> Call:
+    return lambda world: world.scripts.watch("a", waiter)
+
+
+WATCH = [
+    Case("watch", "the first waiter is noted", {"job:a": job("ready")}, _watch("p1"), {"job:a": job("ready", w="p1")}, "ready"),
+    Case(
+        "watch",
+        "another waiter is noted beside it",
+        {"job:a": job("running", w="p1")},
+        _watch("p2"),
+        {"job:a": job("running", w="p1 p2")},
+        "running",
+    ),
+    Case(
+        "watch",
+        "a waiter is noted once",
+        {"job:a": job("scheduled", w="p1 p2")},
+        _watch("p2"),
+        {"job:a": job("scheduled", w="p1 p2")},
+        "scheduled",
+    ),
+    Case("watch", "a job that is over needs no waiter", {"job:a": job("dead")}, _watch("p1"), {"job:a": job("dead")}, "dead"),
+    Case("watch", "an unknown job", {}, _watch("p1"), {}, ""),
+    Case("watch", "a record of another type counts as dead", {"job:a": "text"}, _watch("p1"), {"job:a": "text"}, "dead"),
+]
+
+
+def _configure(**changes: str) -> Call:
+    return lambda world: world.scripts.configure("q", changes)
+
+
+CONFIGURE = [
+    Case(
+        "configure",
+        "a queue can be set up before its first job",
+        {},
+        _configure(limit="5", paused="1"),
+        {"queues": {"q"}, "queue:q": {"known": "1", "limit": "5", "paused": "1"}},
+        1,
+        ("control queues",),
+    ),
+    Case(
+        "configure",
+        "nothing clears a setting, and counters stay",
+        {"queues": {"q"}, "queue:q": {"known": "1", "limit": "5", "paused": "1", "dead": "3"}},
+        _configure(paused=""),
+        {"queues": {"q"}, "queue:q": {"known": "1", "limit": "5", "dead": "3"}},
+        1,
+        ("control queues",),
+    ),
+]
+
+
+def _expire(page: int = 10) -> Call:
+    return lambda world: world.scripts.expire(page, now_ms=NOW)
+
+
+EXPIRE = [
+    Case(
+        "expire",
+        "jobs that wait end when their time is over, and not before",
+        {
+            "expiring": {"a": NOW, "b": NOW - 1, "c": NOW + 1},
+            "job:a": job("scheduled", n=NOW, u="digest", y="nobody knows t"),
+            "job:b": job("ready", n=NOW - 1, w="p1"),
+            "job:c": job("ready", n=NOW + 1),
+            "wheel:q": {"a": NOW + 5, "x": NOW + 6},
+            "agenda": {"q": NOW + 5},
+            "parked:t": {"a": 1},
+            "unique:digest": "a",
+            "ready:q:normal": tickets("b", "c"),
+        },
+        _expire(),
+        {
+            "expiring": {"c": NOW + 1},
+            "job:a": _over("expired", n=NOW, u="digest"),
+            "job:b": _over("expired", n=NOW - 1, w="p1"),
+            "job:c": job("ready", n=NOW + 1),
+            "wheel:q": {"x": NOW + 6},
+            "agenda": {"q": NOW + 5},
+            "ready:q:normal": tickets("b", "c"),
+            "done:q": {"a": NOW + HOUR, "b": NOW + HOUR},
+            "queue:q": {"expired": "2"},
+            "events": ["expire b a"],
+        },
+        (2, 2),
+        ("waiter:p1 b",),
+    ),
+    Case(
+        "expire",
+        "a page leaves the rest",
+        {"expiring": {"a": 1, "b": 2}, "job:a": job("ready", z=0), "job:b": job("ready")},
+        _expire(page=1),
+        {"expiring": {"b": 2}, "job:b": job("ready"), "queue:q": {"expired": "1"}, "events": ["expire a"]},
+        (1, 1),
+    ),
+    Case(
+        "expire",
+        "what runs, is over, unknown or corrupt only leaves the index",
+        {
+            "expiring": {"running": 1, "over": 2, "gone": 3, "text": 4, "nowhere": 5},
+            "job:running": job("running"),
+            "job:over": job("dead"),
+            "job:text": "text",
+            "job:nowhere": job("ready", q=None),
+        },
+        _expire(),
+        {
+            "job:running": job("running"),
+            "job:over": job("dead"),
+            "job:text": "text",
+            "job:nowhere": job("ready", q=None),
+        },
+        (5, 0),
+    ),
+    Case("expire", "nothing expires", {}, _expire(), {}, (0, 0)),
+]
+
+
+def _sweep(place: str, page: int = 10, *queues: str) -> Call:
+    return lambda world: world.scripts.sweep(place, queues or ("q",), page, now_ms=NOW)
+
+
+SWEEP = [
+    Case(
+        "sweep",
+        "finished records go at their time",
+        {"done:q": {"a": NOW, "b": NOW + 1}, "job:a": job("succeeded"), "job:b": job("succeeded")},
+        _sweep("finished"),
+        {"done:q": {"b": NOW + 1}, "job:b": job("succeeded")},
+        1,
+    ),
+    Case(
+        "sweep",
+        "dead letters go at their age",
+        {
+            "dead:q": {"a": NOW - settings.DEAD_TTL_MS, "b": NOW - settings.DEAD_TTL_MS + 1},
+            "job:a": job("dead"),
+            "job:b": job("dead"),
+        },
+        _sweep("dead"),
+        {"dead:q": {"b": NOW - settings.DEAD_TTL_MS + 1}, "job:b": job("dead")},
+        1,
+    ),
+    Case(
+        "sweep",
+        "a page is not exceeded over all queues",
+        {"done:q": {"a": 1, "b": 2}, "done:p": {"c": 1, "d": 2}},
+        _sweep("finished", 3, "q", "p"),
+        {"done:p": {"d": 2}},
+        3,
+    ),
+    Case(
+        "sweep",
+        "a record that is not over stays, whatever its place says; one of another type goes",
+        {"done:q": {"a": 1, "b": 2}, "job:a": job("running"), "job:b": "text"},
+        _sweep("finished"),
+        {"job:a": job("running")},
+        2,
+    ),
+    Case("sweep", "nothing is finished", {}, _sweep("finished"), {}, 0),
+]
+
+MEASURE = [
+    Case(
+        "measure",
+        "the figures of a queue",
+        {
+            "queue:q": {"known": "1", "limit": "5", "succeeded": "7"},
+            "wheel:q": {"a": 1},
+            "dead:q": {"b": 1, "c": 2},
+            "done:q": {"d": 1, "e": 2, "f": 3},
+            "ready:q:high": tickets("g@w1", "h@w1", "i"),
+            "ready:q:normal": tickets("j", group=False),
+            "ready:q:low": tickets("k@w2"),
+        },
+        lambda world: world.scripts.measure("q"),
+        {
+            "queue:q": {"known": "1", "limit": "5", "succeeded": "7"},
+            "wheel:q": {"a": 1},
+            "dead:q": {"b": 1, "c": 2},
+            "done:q": {"d": 1, "e": 2, "f": 3},
+            "ready:q:high": tickets("g@w1", "h@w1", "i"),
+            "ready:q:normal": tickets("j", group=False),
+            "ready:q:low": tickets("k@w2"),
+        },
+        QueueFigures(
+            queue="q",
+            scheduled=1,
+            ready={"high": 1, "normal": 1, "low": 0},
+            running=3,
+            dead=2,
+            finished=3,
+            oldest_ready_ms=1,
+            counters={"known": "1", "limit": "5", "succeeded": "7"},
+        ),
+    ),
+    Case(
+        "measure",
+        "a queue that nobody knows",
+        {},
+        lambda world: world.scripts.measure("q"),
+        {},
+        QueueFigures("q", 0, {"high": 0, "normal": 0, "low": 0}, 0, 0, 0, None, {}),
+    ),
+]
+
+_SOON: State = {
+    "agenda": {"q": NOW, "p": NOW - 3, "later": NOW + 1},
+    "workers": {"w1": NOW + 4, "w2": NOW + 5},
+    "expiring": {"a": NOW + 6},
+    "occurrences": {"daily": NOW + 7},
+}
+
+SURVEY = [
+    Case(
+        "survey",
+        "the queues that are due, the longest overdue first, and the next of each kind",
+        _SOON,
+        lambda world: world.scripts.survey(now_ms=NOW),
+        _SOON,
+        Survey(NOW, ["p", "q"], NOW - 3, NOW + 4, NOW + 6, NOW + 7),
+    ),
+    Case(
+        "survey",
+        "there is nothing to do",
+        {},
+        lambda world: world.scripts.survey(now_ms=NOW),
+        {},
+        Survey(NOW, [], None, None, None, None),
+    ),
+]
+
+CASES = [*CANCEL, *REQUEUE, *WATCH, *CONFIGURE, *EXPIRE, *SWEEP, *MEASURE, *SURVEY]

@@ -1,0 +1,320 @@
+"""A worker comes, stays and goes; what it held is recovered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from script_state import HOUR, NOW, Case, State, World, after, but, job, tickets
+from tidemill.wire.command import Command
+from tidemill.wire.scripts import Recovered, Renewal
+
+Call = Callable[[World], Command[Any]]
+
+LANES = ("high", "normal", "low")
+EMPTY = {f"ready:q:{lane}": tickets() for lane in LANES}
+DESCRIPTION = {"host": "h", "pid": "1"}
+
+
+def _register(*queues: str, tasks: dict[str, str] | None = None) -> Call:
+    return lambda world: world.scripts.register("w1", 50, queues, tasks or {}, DESCRIPTION, now_ms=NOW)
+
+
+REGISTER = [
+    Case(
+        "register",
+        "the first worker makes groups at the start of the streams, so that nothing enqueued before is missed",
+        {"ready:q:normal": tickets("a", "b", group=False)},
+        _register("q", tasks={"t": "q", "u": "other"}),
+        {
+            **EMPTY,
+            "ready:q:normal": tickets("a", "b"),
+            "workers": {"w1": NOW + 50},
+            "worker:w1": DESCRIPTION,
+            "queues": {"q"},
+            "queue:q": {"known": "1"},
+            "tasks": {"t": "q", "u": "other"},
+        },
+        1,
+    ),
+    Case(
+        "register",
+        "a repeated call only renews",
+        {
+            **EMPTY,
+            "ready:q:normal": tickets("a@w1", "b"),
+            "workers": {"w1": NOW + 1, "w2": NOW},
+            "worker:w1": DESCRIPTION,
+            "queues": {"q"},
+            "queue:q": {"known": "1", "paused": "1"},
+            "tasks": {"t": "old"},
+        },
+        _register("q", tasks={"t": "q"}),
+        {
+            **EMPTY,
+            "ready:q:normal": tickets("a@w1", "b"),
+            "workers": {"w1": NOW + 50, "w2": NOW},
+            "worker:w1": DESCRIPTION,
+            "queues": {"q"},
+            "queue:q": {"known": "1", "paused": "1"},
+            "tasks": {"t": "q"},
+        },
+        1,
+    ),
+]
+
+_ALIVE: State = {"workers": {"w1": NOW + 5}, "worker:w1": DESCRIPTION}
+
+
+def _renew(*running: str, queues: tuple[str, ...] = ("q", "p")) -> Call:
+    return lambda world: world.scripts.renew("w1", 50, queues, running, now_ms=NOW)
+
+
+RENEW = [
+    Case(
+        "renew",
+        "a lease goes on from now",
+        _ALIVE,
+        _renew(),
+        after(_ALIVE, {"workers": {"w1": NOW + 50}}),
+        Renewal([], frozenset()),
+    ),
+    Case(
+        "renew",
+        "a lease that is over, but not yet recovered, goes on",
+        after(_ALIVE, {"workers": {"w1": NOW - 5}}),
+        _renew(),
+        after(_ALIVE, {"workers": {"w1": NOW + 50}}),
+        Renewal([], frozenset()),
+    ),
+    Case("renew", "a lease that is gone does not come back", {}, _renew("a"), {}, None),
+    Case(
+        "renew",
+        "the worker learns what is to be cancelled and what is paused; strange keys do not cost it the lease",
+        {
+            **_ALIVE,
+            "job:a": job("running", x=1),
+            "job:b": job("running"),
+            "job:c": "text",
+            "queue:q": "text",
+            "queue:p": {"paused": "1"},
+        },
+        _renew("a", "b", "c", "gone"),
+        {
+            **_ALIVE,
+            "workers": {"w1": NOW + 50},
+            "job:a": job("running", x=1),
+            "job:b": job("running"),
+            "job:c": "text",
+            "queue:q": "text",
+            "queue:p": {"paused": "1"},
+        },
+        Renewal(["a"], frozenset({"p"})),
+    ),
+]
+
+
+def _retire(queues: tuple[str, ...] = ("q",)) -> Call:
+    return lambda world: world.scripts.retire("w1", queues, now_ms=NOW)
+
+
+RETIRE = [
+    Case(
+        "retire",
+        "a worker that holds nothing is forgotten",
+        {**_ALIVE, **EMPTY, "ready:q:high": tickets("a@w2", "b"), "workers": {"w1": NOW + 5, "w2": NOW}},
+        _retire(),
+        {**EMPTY, "ready:q:high": tickets("a@w2", "b"), "workers": {"w2": NOW}},
+        0,
+    ),
+    Case(
+        "retire",
+        "with tickets that are pending its lease ends now, and the reaper is woken",
+        {**_ALIVE, **EMPTY, "ready:q:high": tickets("a@w1"), "ready:q:low": tickets("b@w1", "c@w1")},
+        _retire(),
+        {**_ALIVE, **EMPTY, "ready:q:high": tickets("a@w1"), "ready:q:low": tickets("b@w1", "c@w1"), "workers": {"w1": NOW}},
+        2,
+        ("alarm",),
+    ),
+    Case(
+        "retire",
+        "a lease that ended before stays ended",
+        {"workers": {"w1": NOW - 5}, **EMPTY, "ready:q:high": tickets("a@w1")},
+        _retire(),
+        {"workers": {"w1": NOW - 5}, **EMPTY, "ready:q:high": tickets("a@w1")},
+        1,
+        ("alarm",),
+    ),
+    Case(
+        "retire",
+        "streams without a group hold nothing up",
+        {**_ALIVE, "ready:q:high": tickets("a", group=False)},
+        _retire(),
+        {"ready:q:high": tickets("a", group=False)},
+        0,
+    ),
+    Case("retire", "a repeated call changes nothing", EMPTY, _retire(), EMPTY, 0),
+]
+
+DEAD: State = {"workers": {"w1": NOW, "w2": NOW + 9}, **EMPTY}
+RUNNING = job("running", l="w1", a=2, j=8, m="progress")
+
+
+def _recover(page: int = 10, max_crashes: int = 3) -> Call:
+    return lambda world: world.scripts.recover("w1", "q", page, max_crashes, b"worker_lost", now_ms=NOW)
+
+
+def _recovered(**fields: object) -> dict[str, str]:
+    return but(but(RUNNING, s="ready", k=1, v=1, m=None), **fields)
+
+
+RECOVER = [
+    Case(
+        "recover",
+        "while the lease lives nothing is touched",
+        {"workers": {"w1": NOW + 1}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
+        _recover(),
+        {"workers": {"w1": NOW + 1}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
+        Recovered(-1, [], []),
+    ),
+    Case(
+        "recover",
+        "a job that ran is ready again, with a crash counted and its attempt not",
+        {**DEAD, "ready:q:normal": tickets("a@w1", "b"), "job:a": RUNNING},
+        _recover(),
+        {
+            **DEAD,
+            "ready:q:normal": tickets("b", "a"),
+            "job:a": _recovered(),
+            "queue:q": {"recovered": "1"},
+            "events": ["recover a"],
+        },
+        Recovered(1, ["a"], []),
+    ),
+    Case(
+        "recover",
+        "without a lease as well: the worker has left",
+        {**DEAD, "workers": {"w2": NOW}, "ready:q:low": tickets("a@w1"), "job:a": but(RUNNING, k=2, v=2, n=NOW + 4)},
+        _recover(),
+        {
+            **DEAD,
+            "workers": {"w2": NOW},
+            "ready:q:low": tickets("a"),
+            "job:a": _recovered(k=3, v=3, n=NOW + 4),
+            "expiring": {"a": NOW + 4},
+            "queue:q": {"recovered": "1"},
+            "events": ["recover a"],
+        },
+        Recovered(1, ["a"], []),
+        ("alarm",),
+    ),
+    Case(
+        "recover",
+        "a job that was delivered, but not taken, is handed on without blame",
+        {**DEAD, "ready:q:normal": tickets("a@w1"), "job:a": job("ready")},
+        _recover(),
+        {**DEAD, "ready:q:normal": tickets("a"), "job:a": job("ready")},
+        Recovered(1, [], []),
+    ),
+    Case(
+        "recover",
+        "a job whose worker died too often is a dead letter, and its unique key is free",
+        {
+            **DEAD,
+            "ready:q:normal": tickets("a@w1"),
+            "job:a": but(RUNNING, k=3, u="digest", w="p1"),
+            "unique:digest": "a",
+        },
+        _recover(),
+        {
+            **DEAD,
+            "job:a": but(RUNNING, s="dead", k=4, f=NOW, e="worker_lost", u="digest", w="p1", m=None),
+            "dead:q": {"a": NOW},
+            "queue:q": {"dead": "1"},
+            "events": ["bury a"],
+        },
+        Recovered(1, [], ["a"]),
+        ("waiter:p1 a",),
+    ),
+    Case(
+        "recover",
+        "a job with a cancel flag ends",
+        {**DEAD, "ready:q:normal": tickets("a@w1"), "job:a": but(RUNNING, x=1)},
+        _recover(),
+        {
+            **DEAD,
+            "job:a": but(RUNNING, s="cancelled", x=1, f=NOW, b=None, m=None),
+            "done:q": {"a": NOW + HOUR},
+            "queue:q": {"cancelled": "1"},
+            "events": ["cancel a"],
+        },
+        Recovered(1, [], []),
+    ),
+    Case(
+        "recover",
+        "a page is not exceeded over the three streams, and other workers' jobs stay",
+        {
+            **DEAD,
+            "ready:q:high": tickets("a@w1"),
+            "ready:q:normal": tickets("x@w2", "b@w1", "c@w1"),
+            "ready:q:low": tickets("d@w1"),
+            **{f"job:{name}": RUNNING for name in "abcd"},
+            "job:x": but(RUNNING, l="w2"),
+        },
+        _recover(page=2),
+        {
+            **DEAD,
+            "ready:q:high": tickets("a"),
+            "ready:q:normal": tickets("x@w2", "c@w1", "b"),
+            "ready:q:low": tickets("d@w1"),
+            "job:a": _recovered(),
+            "job:b": _recovered(),
+            "job:c": RUNNING,
+            "job:d": RUNNING,
+            "job:x": but(RUNNING, l="w2"),
+            "queue:q": {"recovered": "2"},
+            "events": ["recover a b"],
+        },
+        Recovered(2, ["a", "b"], []),
+    ),
+    Case(
+        "recover",
+        "tickets that lead nowhere go; those of corrupt records stay for a burial",
+        {
+            **DEAD,
+            "ready:q:normal": tickets("gone@w1", "over@w1", "elsewhere@w1", "text@w1", "strange@w1"),
+            "job:over": job("succeeded"),
+            "job:elsewhere": job("running", l="w2"),
+            "job:text": "text",
+            "job:strange": job("flying"),
+        },
+        _recover(),
+        {
+            **DEAD,
+            "ready:q:normal": tickets("text", "strange"),
+            "job:over": job("succeeded"),
+            "job:elsewhere": job("running", l="w2"),
+            "job:text": "text",
+            "job:strange": job("flying"),
+        },
+        Recovered(5, [], []),
+    ),
+    Case(
+        "recover",
+        "numbers that are none begin anew",
+        {**DEAD, "ready:q:normal": tickets("a@w1"), "job:a": but(RUNNING, k="x", v="y", n="z")},
+        _recover(),
+        {
+            **DEAD,
+            "ready:q:normal": tickets("a"),
+            "job:a": _recovered(n="z"),
+            "queue:q": {"recovered": "1"},
+            "events": ["recover a"],
+        },
+        Recovered(1, ["a"], []),
+    ),
+    Case("recover", "a repeated call finds nothing", DEAD, _recover(), DEAD, Recovered(0, [], [])),
+    Case("recover", "streams without a group hold nothing", {}, _recover(), {}, Recovered(0, [], [])),
+]
+
+CASES = [*REGISTER, *RENEW, *RETIRE, *RECOVER]

@@ -1,0 +1,48 @@
+"""What errors of the server mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.faults import Fault, classify
+
+CASES = [
+    ("LOADING Redis is loading the dataset in memory", Fault.BUSY),
+    ("MASTERDOWN Link with MASTER is down", Fault.BUSY),
+    ("BUSY Redis is busy running a script", Fault.BUSY),
+    ("BUSYGROUP Consumer Group name already exists", Fault.WRONG),
+    ("NOREPLICAS Not enough good replicas to write.", Fault.BUSY),
+    ("MISCONF Valkey is configured to save RDB snapshots", Fault.BUSY),
+    ("READONLY You can't write against a read only replica.", Fault.MOVED),
+    ("You can't write against a read only replica.", Fault.MOVED),
+    ("-READONLY You can't write", Fault.MOVED),
+    ("MOVED 3999 127.0.0.1:6381", Fault.MOVED),
+    ("UNBLOCKED force unblock", Fault.MOVED),
+    ("NOSCRIPT No matching script. Please use EVAL.", Fault.NO_SCRIPT),
+    ("No matching script. Please use EVAL.", Fault.NO_SCRIPT),
+    ("NOGROUP No such key 'x' or consumer group", Fault.NO_GROUP),
+    ("OOM command not allowed when used memory > 'maxmemory'.", Fault.FULL),
+    ("command not allowed when used memory > 'maxmemory'.", Fault.FULL),
+    ("NOAUTH Authentication required.", Fault.DENIED),
+    ("Authentication required.", Fault.DENIED),
+    ("WRONGPASS invalid username-password pair", Fault.DENIED),
+    ("NOPERM this user has no permissions to run the 'info' command", Fault.DENIED),
+    ("this user has no permissions to access one of the keys", Fault.DENIED),
+    ("ERR unknown command 'X'", Fault.WRONG),
+    ("WRONGTYPE Operation against a key holding the wrong kind of value", Fault.WRONG),
+    ("", Fault.WRONG),
+]
+
+
+@pytest.mark.parametrize(("message", "fault"), CASES, ids=[message[:30] for message, _ in CASES])
+def test_an_error_is_known_by_its_first_word_or_by_what_the_driver_left_of_it(message: str, fault: Fault) -> None:
+    assert classify(message) is fault
+
+
+def test_the_table_of_the_module_names_every_fault() -> None:
+    from tidemill import faults
+
+    assert faults.__doc__
+    assert {line.split("|")[1].strip() for line in faults.__doc__.splitlines() if line.startswith("| ")} - {"fault", "---"} == {
+        fault.name for fault in Fault
+    }

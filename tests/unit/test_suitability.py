@@ -1,0 +1,50 @@
+"""Which servers are fit to hold jobs, by their answer to INFO."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill import ServerUnsuitable
+from tidemill.suitability import examine, parse_info
+
+GOOD = {"redis_version": "7.2.4", "role": "master", "maxmemory_policy": "noeviction", "aof_enabled": "1", "maxmemory": "9"}
+
+
+@pytest.mark.parametrize("version", ["7.0.0", "7.0.15", "8.2.1", "9.1.0", "255.255.255", "8.0-rc1", "10.0.0"])
+def test_a_good_server_needs_no_words(version: str) -> None:
+    assert examine({**GOOD, "redis_version": version}) == []
+
+
+@pytest.mark.parametrize("version", ["6.2.14", "6.9", "2.8.0", "unknown", ""])
+def test_an_old_server_is_refused(version: str) -> None:
+    with pytest.raises(ServerUnsuitable, match=f"the server is version {version}, but Tidemill needs Redis 7.0 or newer"):
+        examine({**GOOD, "redis_version": version})
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+def test_a_server_that_evicts_any_key_is_refused(policy: str) -> None:
+    with pytest.raises(ServerUnsuitable, match=f"is {policy}: .* CONFIG SET maxmemory-policy noeviction"):
+        examine({**GOOD, "maxmemory_policy": policy})
+
+
+def test_a_replica_is_refused() -> None:
+    with pytest.raises(ServerUnsuitable, match="is a replica, which refuses writes: connect to its primary"):
+        examine({**GOOD, "role": "slave"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"maxmemory_policy": "volatile-ttl"}, "maxmemory-policy is volatile-ttl; set it to noeviction"),
+        ({"aof_enabled": "0"}, "appendonly is off: what was enqueued since the last snapshot is lost"),
+        ({"maxmemory": "0"}, "maxmemory is not set: a backlog can take all memory of its host"),
+    ],
+)
+def test_what_can_cost_jobs_is_warned_of(changes: dict[str, str], warning: str) -> None:
+    (found,) = examine({**GOOD, **changes})
+    assert found.startswith(warning)
+
+
+def test_the_answer_of_info_is_read_as_text() -> None:
+    answer = "# Server\r\nredis_version:8.2.1\r\nexecutable:/usr/bin/a:b\r\n\r\n# Memory\r\nmaxmemory:0\r\n"
+    assert parse_info(answer) == {"redis_version": "8.2.1", "executable": "/usr/bin/a:b", "maxmemory": "0"}

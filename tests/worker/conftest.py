@@ -1,0 +1,21 @@
+"""Fixtures of the worker's tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tidemill import Tidemill
+from worker import jobs_app
+from worker.processes import TESTS
+
+
+@pytest.fixture
+def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
+    """The application that worker processes and child processes import, on an empty server."""
+    monkeypatch.setenv("TIDEMILL_URL", url)
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    yield jobs_app.mill
+    jobs_app.mill.close()

@@ -1,0 +1,159 @@
+"""An application for worker processes and child processes. Files are how its jobs and the tests talk to each other."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tidemill import Retry, Tidemill, current_job
+
+mill = Tidemill()
+_BALLAST: list[bytes] = []
+
+
+def wait_for(path: str) -> None:
+    """Until a file is there. In short waits, so that a thread can be interrupted."""
+    pause = threading.Event()
+    while not Path(path).exists():
+        pause.wait(0.01)
+
+
+def note(path: str, text: object) -> None:
+    """Appends a line."""
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+
+
+@mill.task()
+def hold(journal: str, release: str) -> str:
+    note(journal, f"{os.getpid()} {current_job().fence.attempt}")
+    wait_for(release)
+    return f"attempt {current_job().fence.attempt}"
+
+
+@mill.task()
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@mill.task()
+def stubborn(journal: str) -> None:
+    note(journal, "started")
+    while True:
+        try:
+            wait_for(f"{journal}.never")
+        except BaseException as error:  # noqa: BLE001 - it is what must not help
+            note(journal, type(error).__name__)
+
+
+@mill.task()
+def say(text: str) -> None:
+    print(f"printed {text}")
+    logging.getLogger("user").info("logged %s", text)
+
+
+@mill.task()
+def end_thread(role: str) -> None:
+    """Ends a thread of the worker, as no code should."""
+    found = next(thread for thread in threading.enumerate() if thread.name == f"tidemill-{role}")
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(found.ident or 0), ctypes.py_object(SystemExit))
+
+
+@mill.task(executor="process")
+def multiply(a: int, b: int) -> int:
+    return a * b
+
+
+@mill.task(executor="process")
+def process_id() -> int:
+    return os.getpid()
+
+
+@mill.task(executor="process", timeout=0.5)
+def never_ends(journal: str) -> None:
+    note(journal, os.getpid())
+    while True:
+        try:
+            wait_for(f"{journal}.never")
+        except BaseException:  # noqa: BLE001 - it is what must not help
+            note(journal, "caught")
+
+
+@mill.task(executor="process")
+def starts_a_program(journal: str) -> None:
+    program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    note(journal, program.pid)
+    program.wait()
+
+
+@mill.task(executor="process", retry=Retry(max_attempts=2, base=0.01))
+def segfault(journal: str) -> None:
+    note(journal, current_job().attempt)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@mill.task(executor="process")
+def leaves() -> None:
+    os._exit(7)
+
+
+@mill.task(executor="process")
+def gives_up() -> None:
+    sys.exit(3)
+
+
+@mill.task(executor="process")
+def fails(text: str) -> None:
+    raise ValueError(text)
+
+
+@mill.task(executor="process")
+def grow(megabytes: int) -> int:
+    _BALLAST.append(b"x" * (megabytes << 20))
+    return os.getpid()
+
+
+@mill.task(executor="process")
+def echo(data: bytes) -> bytes:
+    return data
+
+
+@mill.task(executor="process")
+def closes_stdout() -> int:
+    sys.stdout.close()
+    return os.getpid()
+
+
+@mill.task(executor="process")
+def survives_sigterm() -> str:
+    """The worker's children do not follow a signal to the whole service, the programs that they start do."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    program.terminate()
+    return f"here, and the program ended with {program.wait(20)}"
+
+
+@mill.task(executor="process")
+def reports(journal: str) -> str:
+    job = current_job()
+    job.progress(0.25, "a quarter")
+    wait_for(journal)
+    assert job.deadline is None
+    return f"{job.id} {job.attempt} {job.fence.attempt}"
+
+
+@mill.task(executor="process")
+def say_in_child(text: str) -> None:
+    print(f"printed {text}")
+    logging.getLogger("user").info("logged %s", text)
+
+
+@mill.task(executor="process")
+def not_carried() -> object:
+    return object()
