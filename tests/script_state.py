@@ -14,13 +14,15 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 
 from servers import Server
 from tidemill import Tidemill
+from tidemill.wire import record
 from tidemill.wire.command import Command
 from tidemill.wire.keys import GROUP, Keys
 from tidemill.wire.scripts import Scripts
@@ -50,15 +52,38 @@ def job(state: str, **fields: object) -> dict[str, str]:
     return but({"s": state, "q": "q", "t": "t", "c": "7", "b": "body"}, **fields)
 
 
-def but(record: Fields, **changes: object) -> dict[str, str]:
+def but(fields: Fields, **changes: object) -> dict[str, str]:
     """A record with some fields changed; None removes one."""
-    merged = {**record, **changes}
+    merged = {**fields, **changes}
     return {name: str(value) for name, value in merged.items() if value is not None}
 
 
 def after(state: State, changes: State) -> State:
     """A state with some keys changed; None removes one."""
     return {key: value for key, value in {**state, **changes}.items() if value is not None}
+
+
+def without_place(state: State) -> set[str]:
+    """Jobs that nobody would find: scheduled but in no wheel, ready without a ticket, running without a pending one."""
+    waiting, pending = set[str](), set[str]()
+    for key, value in state.items():
+        if key.startswith("ready:") and isinstance(value, Tickets):
+            waiting |= {entry for entry in value.entries if "@" not in entry}
+            pending |= {entry for entry in value.entries if "@" in entry}
+    tickets_of = waiting | {entry.partition("@")[0] for entry in pending}
+    lost: set[str] = set()
+    for key, value in state.items():
+        name = key.removeprefix("job:")
+        match value:
+            case {"s": "scheduled", "q": str(queue)} if name not in state.get(f"wheel:{queue}", {}):
+                lost.add(name)
+            case {"s": "ready"} if name not in tickets_of:
+                lost.add(name)
+            case {"s": "running", "l": str(holder)} if f"{name}@{holder}" not in pending:
+                lost.add(name)
+            case _:
+                pass
+    return lost
 
 
 @dataclass(frozen=True)
@@ -86,20 +111,25 @@ class World:
         self._mill = Tidemill(server.url)
         self.scripts: Scripts = self._mill.client.scripts
         self.keys: Keys = self.scripts.keys
-        self._listener = self._connect()
-
-    def _connect(self) -> Any:
-        pool: Any = self.client.connection_pool
-        connection = pool.make_connection()
-        connection.connect()
-        return connection
+        self._listener: Any = self.client.connection_pool.get_connection()
 
     def close(self) -> None:
-        self._listener.disconnect()
+        self._listener.disconnect()  # its subscriptions end with it
+        self.client.connection_pool.release(self._listener)
         self._mill.close()
 
     def run(self, command: Command[Any]) -> Any:
         return self._mill.client.link.run(command)
+
+    @contextmanager
+    def without_memory(self) -> Generator[None]:
+        """The server has reached its `maxmemory`: it refuses whatever could need more."""
+        limit = self.client.config_get("maxmemory")["maxmemory"]
+        self.client.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            self.client.config_set("maxmemory", limit)
 
     def replace(self, state: State) -> None:
         """Makes this the whole state."""
@@ -110,10 +140,12 @@ class World:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def write(self, key: str, value: Any) -> None:
-        """Writes one key, whatever it held."""
+        """Writes one key, whatever it held; None deletes it."""
         name = self.keys.root + key
         self.client.delete(name)
         match value:
+            case None:
+                pass
             case Tickets():
                 self._write_tickets(name, value)
             case str():
@@ -130,6 +162,12 @@ class World:
                 self.client.hset(name, mapping={field: _bytes(text) for field, text in value.items()})
             case _:
                 raise TypeError(f"{key}: {value!r}")
+
+    def write_foreign(self, key: str) -> None:
+        """Writes a type that the key never has, as another program might."""
+        name = self.keys.root + key
+        self.client.delete(name)
+        self.client.rpush(name, "foreign")
 
     def _write_tickets(self, name: str, value: Tickets) -> None:
         for number, entry in enumerate(value.entries, 1):
@@ -160,11 +198,13 @@ class World:
         name = self.keys.root + key
         match self.client.type(name):
             case b"hash":
-                return {field.decode(): _text(value) for field, value in self.client.hgetall(name).items()}
+                return {field.decode(): _readable(field, value) for field, value in self.client.hgetall(name).items()}
             case b"zset":
                 return {member.decode(): int(score) for member, score in self.client.zrange(name, 0, -1, withscores=True)}
             case b"set":
                 return {member.decode() for member in self.client.smembers(name)}
+            case b"list":
+                return "foreign"
             case b"string":
                 return _text(self.client.get(name))
             case b"stream" if key == "events":
@@ -207,14 +247,22 @@ class World:
         while (message := self._listener.read_response())[0] != b"pong":
             channel, text = message[1].decode(), message[2].decode()
             found.append(f"{channel.removeprefix(self.keys.root)} {text}".strip())
-        self._listener.disconnect()
-        self._listener.connect()
+        self._listener.disconnect()  # its subscriptions end with it
         return tuple(found)
 
 
 def _is_zset(key: str) -> bool:
     kind = key.partition(":")[0]
     return kind in ("wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+
+
+def _readable(field: bytes, value: bytes) -> str:
+    """An error that a script has packed, as "type: message"; other values as they are."""
+    if field == b"e" and value.startswith(b"\x83"):
+        error = record.read_error(value)
+        assert error is not None
+        return f"{error.type}: {error.message}"
+    return _text(value)
 
 
 def _order(entry: bytes) -> tuple[int, int]:

@@ -193,7 +193,8 @@ class Worker:
     def accept(self, jobs: list[Taken]) -> None:
         self.intake.hold(jobs)
         runs: list[Run] = []
-        for taken in jobs:
+        # Within a batch the high ones go first: what was reserved for others is taken, and starts a moment later.
+        for taken in sorted(jobs, key=lambda taken: taken.lane):
             telemetry.received(taken.queue, 1)
             found = Released() if self.intake.is_stopping else pipeline.resolve(taken, self._tasks)
             if isinstance(found, Run):

@@ -39,6 +39,8 @@ R = TypeVar("R", covariant=True)
 
 
 class JobState(StrEnum):
+    """Where a job is in its life; each is also its own lower-case text, so `job.state == "dead"` works."""
+
     SCHEDULED = "scheduled"
     READY = "ready"
     RUNNING = "running"

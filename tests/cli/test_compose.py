@@ -76,9 +76,7 @@ def _commands() -> dict[str, list[str]]:
 
 @cache
 def _help(command: str) -> str:
-    shown = subprocess.run(
-        [TIDEMILL, command, "--help"], capture_output=True, text=True, check=True, env=_environment()
-    )
+    shown = subprocess.run([TIDEMILL, command, "--help"], capture_output=True, text=True, check=True)
     return shown.stdout
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from script_state import HOUR, NOW, Case, State, World, but, job, tickets
-from tidemill.wire import envelope
 from tidemill.wire.command import Command
 from tidemill.wire.scripts import Taken, Takings, Ticket
 
@@ -61,8 +60,7 @@ def _streams(**lanes: object) -> State:
 
 
 def _corrupt(what: str) -> str:
-    message = f"the record is not one that Tidemill wrote: {what}"
-    return envelope.pack({"type": "CorruptRecord", "message": message, "traceback": ""}).decode("latin-1")
+    return f"CorruptRecord: the record is not one that Tidemill wrote: {what}"
 
 
 def _refused(name: str, record: dict[str, str], end: State, event: str) -> Case:

@@ -23,7 +23,7 @@ def test_an_old_server_is_refused(version: str) -> None:
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
 def test_a_server_that_evicts_any_key_is_refused(policy: str) -> None:
-    with pytest.raises(ServerUnsuitable, match=f"is {policy}: .* CONFIG SET maxmemory-policy noeviction"):
+    with pytest.raises(ServerUnsuitable, match=rf"is {policy}: .*Set it to noeviction \(CONFIG SET maxmemory-policy noeviction"):
         examine({**GOOD, "maxmemory_policy": policy})
 
 

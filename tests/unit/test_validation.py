@@ -22,7 +22,7 @@ def test_whole_milliseconds_are_kept(milliseconds: int) -> None:
 @given(st.floats(0, validation.MAX_DELAY_DAYS * 86_400))
 def test_a_duration_is_never_rounded_down(seconds: float) -> None:
     milliseconds = validation.duration_ms("delay", seconds)
-    assert 0 <= milliseconds - seconds * 1000 < 1
+    assert 0 <= milliseconds - seconds * 1000 <= 1
 
 
 @pytest.mark.parametrize(

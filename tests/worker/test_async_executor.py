@@ -42,9 +42,9 @@ def test_a_timeout_cancels_the_task_at_its_await(mill: Tidemill) -> None:
             seen.append("cancelled")
             raise
 
-    with running_worker(mill):
-        with pytest.raises(JobFailed, match=r"TimeoutError: the attempt ran longer than its timeout of 0\.1 s"):
-            wait.enqueue().result(timeout=10)
+    ran_out = r"TimeoutError: the attempt ran longer than its timeout of 0\.1 s"
+    with running_worker(mill), pytest.raises(JobFailed, match=ran_out):
+        wait.enqueue().result(timeout=10)
     assert seen == ["cancelled"]
 
 

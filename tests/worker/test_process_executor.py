@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_worker
 from tidemill import JobCancelled, JobFailed, Retry, Tidemill
-from tidemill_consumers.executors import child_process
 from tidemill_consumers.settings import WorkerSettings
 from worker import jobs_app
 from worker.processes import APP, is_alive, lines
@@ -144,7 +144,7 @@ def test_a_child_that_can_not_import_the_application_costs_the_job_nothing(
 def test_a_system_that_starts_no_more_processes_costs_the_job_nothing(
     app: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_process.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with running_worker(app, ONE_CHILD):
         job = jobs_app.multiply.enqueue(6, 7)
         eventually(lambda: job.refresh().state == "scheduled", "it was put off")

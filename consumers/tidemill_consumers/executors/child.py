@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, cast
 
 from tidemill import logs
 from tidemill.app import Tidemill
-from tidemill.errors import InvalidInput, RemoteError
+from tidemill.errors import RemoteError
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import pipeline
 from tidemill_consumers.executors.frames import Channel, Frame
@@ -137,10 +137,3 @@ def outcome_of(frame: Frame) -> Outcome:
         case kind:
             error = RemoteError(message["type"], message["message"], message["traceback"])
             return Retried(error, message["delay_ms"]) if kind == "retried" else Dead(error, message["reason"])
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1], int(sys.argv[2]))
-    except InvalidInput as error:
-        sys.exit(f"Error: {error}")

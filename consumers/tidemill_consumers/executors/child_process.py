@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Final
 
-from tidemill_consumers.executors import child
+from tidemill_consumers import executors
 from tidemill_consumers.executors.frames import Channel
 from tidemill_consumers.run import Run
 
@@ -29,7 +29,7 @@ class ChildProcess:
         with theirs, contextlib.ExitStack() as on_error:
             on_error.enter_context(ours)
             self.process = subprocess.Popen(
-                [sys.executable, "-m", child.__name__, app_path, str(theirs.fileno())],
+                [sys.executable, "-m", executors.__name__, app_path, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # so that what a job has started can be killed with it

@@ -61,7 +61,7 @@ def demo(context: Context, workers: int, most: int | None, root: Path | None, le
         raise SystemExit(_INTERRUPTED_EXIT_CODE) from None
     except (RuntimeError, TimeoutError, JobFailed) as error:
         raise click.ClickException(f"{error}; logs are in {place}") from error
-    context.print(made.as_data(), lambda: f"\n{report.text(made)}\n{_hint(made, place, context.url)}")
+    context.print(made.as_data(), lambda: f"\n{report.text(made)}{_hint(made, place, context.url)}")
     if not made.adds_up:
         raise SystemExit(1)
 
@@ -124,4 +124,4 @@ def _hint(made: Report, place: Path, url: str | None) -> str:
     if url or not made.dead_lettered:
         return ""
     variable = f"{embedded.DIRECTORY_VARIABLE}={place / 'server'}"
-    return f"\nThe dead letters are kept: {variable} tidemill jobs list --queue demo.files --state dead"
+    return f"\n\nThe dead letters are kept: {variable} tidemill jobs list --queue demo.files --state dead"

@@ -1,0 +1,69 @@
+"""`tidemill queues`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tidemill import QueueFull, Tidemill, call
+from tidemill.commands.root import tidemill
+
+
+def run(url: str, *arguments: str, typed: str | None = None) -> Result:
+    result = CliRunner().invoke(tidemill, ["queues", *arguments, "--url", url], input=typed)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def answer(url: str, *arguments: str) -> Any:
+    result = run(url, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_queues_are_listed_with_their_figures(mill: Tidemill, url: str) -> None:
+    assert run(url, "list").stdout == "no queues\n"
+    mill.named("a.task").using(queue="images").enqueue_many([call(1), call(2)])
+    mill.named("a.task").using(queue="images", delay=60).enqueue()
+    (found,) = answer(url, "list")
+    assert (found["queue"], found["ready"], found["scheduled"], found["paused"]) == ("images", 2, 1, False)
+    heads, row = run(url, "list").stdout.splitlines()
+    assert heads.split()[:3] == ["queue", "scheduled", "ready"]
+    assert row.split()[:3] == ["images", "1", "2"]
+
+
+def test_a_queue_is_paused_and_resumed(mill: Tidemill, url: str) -> None:
+    assert run(url, "pause", "images").stdout == "images is paused\n"
+    assert answer(url, "list")[0]["paused"] is True
+    assert run(url, "list").stdout.splitlines()[1].endswith("paused")
+    assert answer(url, "pause", "images") == {"queue": "images", "paused": True}
+    assert run(url, "resume", "images").stdout == "images is open\n"
+    assert answer(url, "resume", "images") == {"queue": "images", "paused": False}
+    assert answer(url, "list")[0]["paused"] is False
+
+
+def test_a_purge_asks_first(mill: Tidemill, url: str) -> None:
+    mill.named("a.task").enqueue_many([call(1), call(2)])
+    refused = run(url, "purge", "default", typed="n\n")
+    assert (refused.exit_code, "Cancel all waiting jobs of default?" in refused.output) == (1, True)
+    assert run(url, "purge", "default", typed="").exit_code == 1
+    assert run(url, "purge", "default", "--json").exit_code == 2
+    assert mill.inspect.queue("default").waiting == 2
+    assert run(url, "purge", "default", typed="y\n").stdout.endswith("2 jobs of default were cancelled\n")
+    assert answer(url, "purge", "default", "--yes") == {"queue": "default", "cancelled": 0}
+
+
+def test_a_queue_is_limited(mill: Tidemill, url: str) -> None:
+    assert run(url, "limit", "default", "1").stdout == "default: 1\n"
+    mill.enqueue("a.task")
+    with pytest.raises(QueueFull):
+        mill.enqueue("a.task")
+    assert answer(url, "list")[0]["limit"] == 1
+    assert answer(url, "limit", "default", "0") == {"queue": "default", "limit": None}
+    assert run(url, "limit", "default", "0").stdout == "default: no limit\n"
+    assert mill.enqueue("a.task").state == "ready"
+    assert run(url, "limit", "default", "few").exit_code == 2
+    assert run(url, "limit", "Default", "5").exit_code == 2

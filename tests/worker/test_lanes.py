@@ -1,0 +1,105 @@
+"""The rule against starvation, and how much a worker takes."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet import running_worker
+from tidemill import Tidemill
+from tidemill.options import Priority
+from tidemill_consumers import settings
+from tidemill_consumers.lanes import LOW_IN, NORMAL_IN, Reserves
+from tidemill_consumers.pace import Pace
+from tidemill_consumers.settings import WorkerSettings
+
+PRIORITIES: Final[tuple[Priority, ...]] = ("low", "normal", "high")
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=60))
+def test_however_the_slots_come_each_lane_is_offered_its_part(takes: list[int]) -> None:
+    reserves = Reserves()
+    low = normal = slots = 0
+    for take in takes:
+        reserved_low, reserved_normal = reserves.next(take)
+        assert 0 <= reserved_low <= take
+        assert 0 <= reserved_normal <= take
+        low, normal, slots = low + reserved_low, normal + reserved_normal, slots + take
+    assert low == slots // LOW_IN
+    assert normal == slots // NORMAL_IN
+
+
+def test_high_goes_first_and_the_others_still_move(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PREFETCH_MS", 0)  # one job is taken at a time
+    order: list[str] = []
+
+    @mill.task()
+    def run(lane: str) -> None:
+        order.append(lane)
+
+    for lane in PRIORITIES:
+        for _ in range(60):
+            run.using(priority=lane).enqueue(lane)
+    with running_worker(mill, WorkerSettings(concurrency=1)):
+        last = run.using(priority="low").enqueue("low")
+        last.result(timeout=20)
+    while_flooded = order[:40]
+    assert while_flooded.count("high") >= 28
+    assert while_flooded.count("normal") >= 6
+    assert while_flooded.count("low") >= 1
+    assert len(order) == 181
+
+
+def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill) -> None:
+    order: list[str] = []
+
+    @mill.task()
+    def run(lane: str) -> None:
+        order.append(lane)
+
+    jobs = [run.using(priority=lane).enqueue(lane) for lane in PRIORITIES for _ in range(20)]
+    with running_worker(mill, WorkerSettings(concurrency=1)):
+        for job in jobs:
+            job.result(timeout=10)
+    assert order == ["high"] * 20 + ["normal"] * 20 + ["low"] * 20
+
+
+def test_a_worker_holds_what_it_would_finish_in_one_round_trip() -> None:
+    pace = Pace(concurrency=10)
+    assert pace.prefetch() == 0, "before the first job nothing is known"
+    pace.observe(1)
+    assert pace.prefetch() == 10 * settings.PREFETCH_MS
+    pace.observe(0.001)
+    assert pace.prefetch() > 10 * settings.PREFETCH_MS
+    for _ in range(1_000):
+        pace.observe(0)
+    assert pace.prefetch() == settings.MAX_PREFETCH
+    pace.observe(60_000)
+    assert pace.prefetch() == 0, "one slow job is enough: others could start what is held"
+
+
+def test_no_worker_holds_long_jobs_that_another_could_start(mill: Tidemill) -> None:
+    release, running = threading.Event(), threading.Semaphore(0)
+
+    @mill.task(queue="a")
+    def wait_a() -> None:
+        running.release()
+        release.wait(20)
+
+    @mill.task(queue="b")
+    def wait_b() -> None:
+        running.release()
+        release.wait(20)
+
+    jobs = [task.using(priority=lane).enqueue() for task in (wait_a, wait_b) for lane in PRIORITIES]
+    with running_worker(mill, WorkerSettings(concurrency=1)):
+        assert running.acquire(timeout=10)
+        states = sorted(str(job.refresh().state) for job in jobs)
+        release.set()
+        assert states == ["ready"] * 5 + ["running"]
+        for job in jobs:
+            job.result(timeout=10)
