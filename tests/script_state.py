@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-
 from servers import Server
 from tidemill import Tidemill
 from tidemill.wire import record
@@ -143,25 +142,22 @@ class World:
         """Writes one key, whatever it held; None deletes it."""
         name = self.keys.root + key
         self.client.delete(name)
-        match value:
-            case None:
-                pass
-            case Tickets():
-                self._write_tickets(name, value)
-            case str():
-                self.client.set(name, value)
-            case set():
-                self.client.sadd(name, *value)
-            case list():
-                for entry in value:
-                    event, _, jobs = entry.partition(" ")
-                    self.client.xadd(name, {"event": event, "jobs": jobs})
-            case dict() if _is_zset(key):
-                self.client.zadd(name, value)
-            case dict():
-                self.client.hset(name, mapping={field: _bytes(text) for field, text in value.items()})
-            case _:
-                raise TypeError(f"{key}: {value!r}")
+        if isinstance(value, Tickets):
+            self._write_tickets(name, value)
+        elif isinstance(value, str):
+            self.client.set(name, value)
+        elif isinstance(value, set):
+            self.client.sadd(name, *value)
+        elif value is None:
+            return
+        elif key == "events":
+            for entry in value:
+                event, _, jobs = entry.partition(" ")
+                self.client.xadd(name, {"event": event, "jobs": jobs})
+        elif _is_zset(key):
+            self.client.zadd(name, value)
+        else:
+            self.client.hset(name, mapping={field: _bytes(text) for field, text in value.items()})
 
     def write_foreign(self, key: str) -> None:
         """Writes a type that the key never has, as another program might."""
@@ -196,23 +192,23 @@ class World:
 
     def read(self, key: str) -> Any:
         name = self.keys.root + key
-        match self.client.type(name):
-            case b"hash":
-                return {field.decode(): _readable(field, value) for field, value in self.client.hgetall(name).items()}
-            case b"zset":
-                return {member.decode(): int(score) for member, score in self.client.zrange(name, 0, -1, withscores=True)}
-            case b"set":
-                return {member.decode() for member in self.client.smembers(name)}
-            case b"list":
-                return "foreign"
-            case b"string":
-                return _text(self.client.get(name))
-            case b"stream" if key == "events":
-                return [f"{_text(one[b'event'])} {_text(one[b'jobs'])}" for _, one in self.client.xrange(name)]
-            case b"stream":
-                return self._read_tickets(name)
-            case other:
-                raise TypeError(f"{key}: {other!r}")
+        readers: dict[bytes, Callable[[str], Any]] = {
+            b"hash": self._read_hash,
+            b"zset": lambda name: {
+                _text(one): int(due) for one, due in self.client.zrange(name, 0, -1, withscores=True)
+            },
+            b"set": lambda name: {_text(member) for member in self.client.smembers(name)},
+            b"string": lambda name: _text(self.client.get(name)),
+            b"stream": self._read_events if key == "events" else self._read_tickets,
+            b"list": lambda _: "foreign",
+        }
+        return readers[self.client.type(name)](name)
+
+    def _read_hash(self, name: str) -> dict[str, str]:
+        return {field.decode(): _readable(field, value) for field, value in self.client.hgetall(name).items()}
+
+    def _read_events(self, name: str) -> list[str]:
+        return [f"{_text(one[b'event'])} {_text(one[b'jobs'])}" for _, one in self.client.xrange(name)]
 
     def _read_tickets(self, name: str) -> Tickets:
         """A ticket that was delivered and acknowledged, but not deleted, is shown as "id!"; no script may leave one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tidemill.wire.scripts import Taken
 from tidemill_consumers.pace import Pace
@@ -17,12 +17,13 @@ def attempt_of(taken: Taken) -> Attempt:
 
 
 class Intake:
-    """Held is what was taken and is not settled. All calls may come from any thread."""
+    """Held is what was taken and is not settled; while `is_held_up`, nothing is taken. Calls may come from any thread."""
 
-    def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace) -> None:
+    def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace, is_held_up: Callable[[], bool]) -> None:
         self._queues = queues
         self._concurrency = concurrency
         self._pace = pace
+        self._is_held_up = is_held_up
         self._held: set[Attempt] = set()
         self._paused: frozenset[str] = frozenset()
         self._stopping = False
@@ -43,10 +44,15 @@ class Intake:
         with self._changed:
             while not self._stopping:
                 room = self._concurrency + self._pace.prefetch() - len(self._held)
-                if room > 0:
+                if room > 0 and not self._is_held_up():
                     return room
                 self._changed.wait()
         return 0
+
+    def look_again(self) -> None:
+        """What keeps it from taking may be over."""
+        with self._changed:
+            self._changed.notify_all()
 
     def open_queues(self) -> tuple[str, ...]:
         """The queues to read; blocks while all are paused; empty: the worker stops."""

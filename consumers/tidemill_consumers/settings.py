@@ -32,6 +32,10 @@ PARK_CAP_MS: Final = 60_000
 # Parked jobs that a worker that knows their task makes due in one call.
 ADOPT_PAGE: Final = 200
 
+# A job whose worker died so often while it ran runs alone from then on: the next death is its own. One may be bad luck:
+# a machine that fails takes many jobs with it, and they must not wait for each other afterwards.
+SUSPECT_CRASHES: Final = 2
+
 # A child process is replaced after this many jobs, or beyond this much memory: leaks of user code stay bounded.
 CHILD_MAX_JOBS: Final = 1_000
 CHILD_MAX_MEGABYTES: Final = 1_024

@@ -21,7 +21,7 @@ from typing import Any, Final
 from tidemill import settings as client_settings
 from tidemill import telemetry
 from tidemill.connection import Link
-from tidemill.errors import QueueFull, ServerUnavailable, TidemillError
+from tidemill.errors import QueueFull, ServerUnavailable, ServerUnsuitable, TidemillError
 from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.command import Command
@@ -101,6 +101,8 @@ class Settlement:
                 self._settle(batch, reports)
                 self._on_settled([taken for taken, _ in batch])
         self._all_settled = not self._given_up.is_set()
+        if not self._all_settled:
+            self._link.close()  # its owner has closed it before this last try
 
     def _gather(self) -> tuple[list[Settled], bool]:
         """What is there, up to a batch, and whether that is the end."""
@@ -135,10 +137,11 @@ class Settlement:
             try:
                 with _observed(groups):
                     answers = self._link.run_all([*commands, *progress])
-            except (ServerUnavailable, QueueFull) as error:
+            except (ServerUnavailable, ServerUnsuitable, QueueFull) as error:
+                # A password that was changed, or memory that is short, is a state of the server too: it can be mended.
                 reason = str(error.__cause__ or error)
                 telemetry.event(Event.SERVER_UNAVAILABLE, server=self._link.target.masked, error=reason)
-                self._given_up.wait(client_settings.RETRY_BASE_SECONDS)
+                self._given_up.wait(client_settings.RETRY_CAP_SECONDS)
             except TidemillError as error:
                 return error
             else:

@@ -4,8 +4,7 @@
                         ▲
     heartbeat ──cancel──┘
 
-Life: start → run → drain → stop. `intake` bounds what is taken; `_running` is every run that executors were given and
-whose outcome is open.
+Life: start → run → drain → stop. `intake` bounds what is taken; `runs` are those whose outcome is open.
 """
 
 from __future__ import annotations
@@ -31,11 +30,12 @@ from tidemill_consumers import executors, pipeline, settings
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
 from tidemill_consumers.heartbeat import Heartbeat
-from tidemill_consumers.intake import Attempt, Intake, attempt_of
+from tidemill_consumers.intake import Intake
 from tidemill_consumers.outcomes import Outcome, Released
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.reader import Reader
 from tidemill_consumers.run import Interrupt, Run
+from tidemill_consumers.runs import Runs
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.settlement import Settlement
 
@@ -67,14 +67,13 @@ class Worker:
         target = mill.client.target
         self._scripts: Scripts = mill.client.scripts
         self._link = Link(target)
-        self._running: dict[Attempt, Run] = {}
-        self._changed = threading.Condition()
+        self.runs = Runs()
         self._registering = threading.Lock()
         self._began = time.monotonic()
         self._done = 0
         self._pace = Pace(worker_settings.concurrency)
         self._executors: dict[str, Executor] = {}
-        self.intake = Intake(self.queues, worker_settings.concurrency, self._pace)
+        self.intake = Intake(self.queues, worker_settings.concurrency, self._pace, lambda: self.runs.is_isolating)
         self._deadlines = Deadlines(self._timed_out, self.failed)
         self._settlement = Settlement(self._link, self._scripts, self._settled, self.failed)
         self._reader = Reader(target, self._scripts, self.intake, self)
@@ -109,11 +108,11 @@ class Worker:
     def stop(self, grace_seconds: float | None = None) -> None:
         """Takes nothing more, lets running jobs go on for `grace_seconds`, hands back the rest, and leaves."""
         grace = self.settings.grace_seconds if grace_seconds is None else grace_seconds
-        telemetry.event(Event.WORKER_STOPPING, worker=self.incarnation, running=len(self._running), grace_s=grace)
+        telemetry.event(Event.WORKER_STOPPING, worker=self.incarnation, running=len(self.runs.all()), grace_s=grace)
         self.intake.stop()
         self._reader.close()
         returned = self._hand_back_waiting()
-        self._wait_until_idle(grace)
+        self.runs.wait_until_none(grace)
         returned += self._hand_back_running()
         settled = self._settlement.close(_LAST_WORDS_SECONDS)
         self._heartbeat.close()
@@ -132,24 +131,19 @@ class Worker:
         )
 
     def _hand_back_waiting(self) -> int:
-        waiting = [run for executor in self._executors.values() for run in executor.withdraw()]
+        waiting = self.runs.withdraw()
+        waiting += [run for executor in self._executors.values() for run in executor.withdraw()]
         for run in waiting:
             self.finished(run, Released())
         return len(waiting)
 
-    def _wait_until_idle(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        with self._changed:
-            while self._running and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
-
     def _hand_back_running(self) -> int:
         """Interrupts what still runs; what does not notice is handed back all the same, since this process ends."""
-        running = self._runs()
+        running = self.runs.all()
         for run in running:
             self._interrupt(run, Interrupt.RELEASE)
-        self._wait_until_idle(settings.INTERRUPT_SECONDS)
-        for run in self._runs():
+        self.runs.wait_until_none(settings.INTERRUPT_SECONDS)
+        for run in self.runs.all():
             self.finished(run, Released())
         return len(running)
 
@@ -201,22 +195,19 @@ class Worker:
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
-        with self._changed:
-            self._running.update((attempt_of(run.taken), run) for run in runs)
-        for run in runs:
-            self._executors[run.definition.executor].submit(run)
+        self._submit(self.runs.add(runs))
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 
     def running_ids(self) -> Collection[str]:
-        return {run.taken.id for run in self._runs()}
+        return {run.taken.id for run in self.runs.all()}
 
     def renewed(self, renewal: Renewal) -> None:
         if self.intake.set_paused(renewal.paused):
             self._reader.interrupt()
         if renewal.cancelled:
             cancelled = set(renewal.cancelled)
-            for run in self._runs():
+            for run in self.runs.all():
                 if run.taken.id in cancelled:
                     self._interrupt(run, Interrupt.CANCEL)
 
@@ -228,7 +219,7 @@ class Worker:
         with self._registering:
             if self.intake.is_stopping or incarnation != self.incarnation:
                 return
-            runs = self._runs()
+            runs = self.runs.all()
             telemetry.event(Event.LEASE_LOST, worker=incarnation, running=len(runs))
             for run in runs:
                 if run.context is not None:
@@ -256,19 +247,19 @@ class Worker:
             self._pace.observe((time.monotonic() - run.started_at) * 1000)
         # In this order: `stop` closes the settlement as soon as nothing runs.
         self._settlement.put(run.taken, outcome)
-        with self._changed:
-            self._running.pop(attempt_of(run.taken), None)
-            if not self._running:
-                self._changed.notify_all()
+        was_isolating = self.runs.is_isolating
+        self._submit(self.runs.remove(run))
+        if was_isolating:
+            self.intake.look_again()
 
     def report(self, run: Run, fraction: float, text: str) -> None:
         self._settlement.report(run.taken, record.write_progress(fraction, text))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _runs(self) -> list[Run]:
-        with self._changed:
-            return list(self._running.values())
+    def _submit(self, runs: list[Run]) -> None:
+        for run in runs:
+            self._executors[run.definition.executor].submit(run)
 
     def _timed_out(self, run: Run) -> None:
         if self._interrupt(run, Interrupt.TIMEOUT):

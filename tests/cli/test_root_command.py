@@ -71,9 +71,7 @@ def test_a_wrong_usage_exits_with_2() -> None:
 def test_a_url_of_another_kind_exits_with_2() -> None:
     shown = run_tidemill("stats", "--url", "http://localhost")
     assert shown.returncode == 2
-    assert shown.stderr == (
-        "Error: server URL 'http://localhost': it must begin with redis://, rediss:// or unix://\n"
-    )
+    assert shown.stderr == ("Error: server URL 'http://localhost': it must begin with redis://, rediss:// or unix://\n")
 
 
 def test_an_unknown_job_exits_with_3(url: str) -> None:

@@ -28,7 +28,7 @@ from tidemill.validation import MAX_DELAY_DAYS
 
 
 @pytest.fixture
-def thumbnail(mill: Tidemill) -> Task[[str, int], str]:
+def thumbnail(mill: Tidemill) -> Task[..., str]:
     @mill.task(queue="images")
     def thumbnail(path: str, size: int = 128) -> str:
         return f"{path}@{size}"
@@ -50,7 +50,7 @@ def arguments(job: Job[Any], mill: Tidemill) -> object:
     return tuple(args), kwargs
 
 
-def test_a_job_carries_its_arguments_queue_and_task(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_a_job_carries_its_arguments_queue_and_task(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     job = thumbnail.enqueue("cat.jpg", size=256)
     assert (job.state, job.queue, job.task) == ("ready", "images", f"{__name__}.thumbnail")
     assert arguments(job, mill) == (("cat.jpg",), {"size": 256})
@@ -60,7 +60,7 @@ def test_a_job_carries_its_arguments_queue_and_task(mill: Tidemill, thumbnail: T
     assert abs(job.created_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_task_is_still_the_function(thumbnail: Task[[str, int], str]) -> None:
+def test_a_task_is_still_the_function(thumbnail: Task[..., str]) -> None:
     assert thumbnail("cat.jpg", 3) == "cat.jpg@3"
     assert thumbnail.__name__ == "thumbnail"
     assert repr(thumbnail) == f"<Task {__name__}.thumbnail on images>"
@@ -75,7 +75,7 @@ async def test_an_async_task_is_still_a_coroutine_function(mill: Tidemill) -> No
     assert await double.using(queue="other")(4) == 8
 
 
-def test_enqueue_in_and_enqueue_at_wait_for_their_time(thumbnail: Task[[str, int], str]) -> None:
+def test_enqueue_in_and_enqueue_at_wait_for_their_time(thumbnail: Task[..., str]) -> None:
     when = datetime.now(UTC) + timedelta(hours=2)
     for job in (
         thumbnail.enqueue_in(timedelta(hours=2), "cat.jpg"),
@@ -88,7 +88,7 @@ def test_enqueue_in_and_enqueue_at_wait_for_their_time(thumbnail: Task[[str, int
         assert abs(job.due_at - when) < timedelta(minutes=1)
 
 
-def test_a_job_is_never_early_by_a_rounded_millisecond(thumbnail: Task[[str, int], str]) -> None:
+def test_a_job_is_never_early_by_a_rounded_millisecond(thumbnail: Task[..., str]) -> None:
     when = datetime(2050, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
     when = when if when - datetime.now(UTC) < timedelta(days=MAX_DELAY_DAYS) else datetime.now(UTC) + timedelta(days=1)
     job = thumbnail.enqueue_at(when, "cat.jpg")
@@ -96,12 +96,12 @@ def test_a_job_is_never_early_by_a_rounded_millisecond(thumbnail: Task[[str, int
     assert job.due_at >= when
 
 
-def test_a_past_time_is_now(thumbnail: Task[[str, int], str]) -> None:
+def test_a_past_time_is_now(thumbnail: Task[..., str]) -> None:
     assert thumbnail.enqueue_at(datetime(1950, 1, 1, tzinfo=UTC), "cat.jpg").state == "ready"
     assert thumbnail.enqueue_in(0, "cat.jpg").state == "ready"
 
 
-async def test_every_call_has_a_twin_for_async_code(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+async def test_every_call_has_a_twin_for_async_code(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     when = datetime.now(UTC) + timedelta(hours=2)
     jobs = [
         await thumbnail.aenqueue("cat.jpg", size=256),
@@ -143,9 +143,7 @@ async def test_names_have_all_calls_too(mill: Tidemill) -> None:
     await mill.aclose()
 
 
-def test_many_jobs_take_one_round_trip_a_chunk(
-    mill: Tidemill, server: Server, thumbnail: Task[[str, int], str]
-) -> None:
+def test_many_jobs_take_one_round_trip_a_chunk(mill: Tidemill, server: Server, thumbnail: Task[..., str]) -> None:
     thumbnail.enqueue("first.jpg")  # connects and loads the script
     before = calls_of(server, "evalsha")
     jobs = thumbnail.enqueue_many(thumbnail.call(f"{n}.jpg", n) for n in range(2 * ENQUEUE_CHUNK_JOBS + 1))
@@ -154,10 +152,10 @@ def test_many_jobs_take_one_round_trip_a_chunk(
     assert thumbnail.enqueue_many([]) == []
 
 
-def test_many_jobs_are_all_checked_before_one_is_sent(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_many_jobs_are_all_checked_before_one_is_sent(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         thumbnail.enqueue_many([call("a.jpg"), call("b.jpg", colour="red")])
-    with pytest.raises(UnserializableValue, match="size: object can.t be carried"):
+    with pytest.raises(UnserializableValue, match=r"size: object can.t be carried"):
         thumbnail.enqueue_many([call("a.jpg"), call("b.jpg", size=object())])
     with pytest.raises(InvalidInput, match=re.escape("enqueue_many takes call(...) objects; item 1 is 'b.jpg'")):
         thumbnail.enqueue_many([call("a.jpg"), "b.jpg"])  # type: ignore[list-item] # pyright: ignore[reportArgumentType] - as untyped callers do
@@ -183,13 +181,11 @@ def test_a_name_goes_to_the_queue_that_its_workers_declared(mill: Tidemill, url:
         assert producer.enqueue("nobody.knows", "cat.jpg").queue == "default"
 
 
-def test_a_name_goes_to_the_queue_of_the_task_that_is_known_here(
-    mill: Tidemill, thumbnail: Task[[str, int], str]
-) -> None:
+def test_a_name_goes_to_the_queue_of_the_task_that_is_known_here(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     assert mill.enqueue(thumbnail.name, "cat.jpg").queue == "images"
 
 
-def test_a_job_id_makes_a_call_safe_to_repeat(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_a_job_id_makes_a_call_safe_to_repeat(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     first = thumbnail.using(job_id="order:17").enqueue("cat.jpg")
     again = thumbnail.using(job_id="order:17", delay=60).enqueue("dog.jpg")
     assert (first.id, first) == ("order:17", again)
@@ -198,7 +194,7 @@ def test_a_job_id_makes_a_call_safe_to_repeat(mill: Tidemill, thumbnail: Task[[s
     assert len(mill.inspect.jobs("images")) == 1
 
 
-def test_a_unique_key_returns_the_job_that_holds_it(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_a_unique_key_returns_the_job_that_holds_it(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     unique = thumbnail.using(unique="cat.jpg", delay=60)
     first = unique.enqueue("cat.jpg")
     assert unique.enqueue("cat.jpg") == first
@@ -209,7 +205,7 @@ def test_a_unique_key_returns_the_job_that_holds_it(mill: Tidemill, thumbnail: T
     assert len(mill.inspect.jobs("images", "scheduled")) == 1
 
 
-async def test_a_unique_key_raises_with_the_holders_id(thumbnail: Task[[str, int], str], mill: Tidemill) -> None:
+async def test_a_unique_key_raises_with_the_holders_id(thumbnail: Task[..., str], mill: Tidemill) -> None:
     unique = thumbnail.using(unique="cat.jpg", on_conflict="raise")
     first = unique.enqueue("cat.jpg")
     for _ in range(2):
@@ -219,7 +215,7 @@ async def test_a_unique_key_raises_with_the_holders_id(thumbnail: Task[[str, int
     await mill.aclose()
 
 
-def test_a_full_queue_refuses_a_chunk_whole(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_a_full_queue_refuses_a_chunk_whole(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     mill.inspect.limit("images", 3)
     thumbnail.using(delay=60).enqueue("1.jpg")
     thumbnail.enqueue("2.jpg")
@@ -234,7 +230,7 @@ def test_a_full_queue_refuses_a_chunk_whole(mill: Tidemill, thumbnail: Task[[str
     assert thumbnail.enqueue("4.jpg").state == "ready"
 
 
-def test_all_options_reach_the_record(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_all_options_reach_the_record(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     job = thumbnail.using(
         queue="slow",
         priority="high",
@@ -324,7 +320,7 @@ def test_a_wrong_option_is_refused_with_its_rule(options: dict[str, Any], messag
     assert str(caught.value) == message
 
 
-def test_times_are_refused_with_their_rule(thumbnail: Task[[str, int], str]) -> None:
+def test_times_are_refused_with_their_rule(thumbnail: Task[..., str]) -> None:
     naive = datetime(2030, 1, 1)  # noqa: DTZ001
     with pytest.raises(InvalidInput, match=r"enqueue_at must know its time zone: datetime.datetime\(2030.* is naive"):
         thumbnail.enqueue_at(naive, "cat.jpg")
@@ -379,7 +375,7 @@ def _deleted(job_id: str) -> Any:
     return Command(("DEL", f"tm:{{0}}:job:{job_id}"), int)
 
 
-def test_cancelling_is_safe_to_repeat(mill: Tidemill, thumbnail: Task[[str, int], str]) -> None:
+def test_cancelling_is_safe_to_repeat(mill: Tidemill, thumbnail: Task[..., str]) -> None:
     for job in (thumbnail.enqueue("cat.jpg"), thumbnail.using(delay=60).enqueue("cat.jpg")):
         assert (job.cancel(), job.state) == (True, "cancelled")
         assert (job.cancel(), mill.job(job.id).cancel()) == (True, True)

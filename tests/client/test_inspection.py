@@ -80,7 +80,9 @@ def test_a_purge_cancels_what_has_not_started(mill: Tidemill) -> None:
 
 def test_a_limit_must_be_a_number(mill: Tidemill) -> None:
     for wrong in (0, -1, 1.5, "many"):
-        with pytest.raises(InvalidInput, match=re.escape(f"limit must be a whole number from 1 to 1000000000, not {wrong!r}")):
+        with pytest.raises(
+            InvalidInput, match=re.escape(f"limit must be a whole number from 1 to 1000000000, not {wrong!r}")
+        ):
             mill.inspect.limit("default", wrong)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as untyped callers do
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -64,7 +64,8 @@ def test_two_functions_cant_have_one_name(offline: Tidemill) -> None:
         return 1
 
     with pytest.raises(
-        InvalidInput, match=r"task 'images.thumbnail' is registered already, for <function .*one.*give one of them a name="
+        InvalidInput,
+        match=r"task 'images.thumbnail' is registered already, for <function .*one.*give one of them a name=",
     ):
 
         @offline.task(name="images.thumbnail")
@@ -96,7 +97,9 @@ def test_the_same_function_may_be_registered_again(offline: Tidemill) -> None:
     assert list(offline.tasks) == ["app.work"]
 
 
-@pytest.mark.parametrize("thing", [len, functools.partial(print, 1), object(), int], ids=["builtin", "partial", "object", "class"])
+@pytest.mark.parametrize(
+    "thing", [len, functools.partial(print, 1), object(), int], ids=["builtin", "partial", "object", "class"]
+)
 def test_a_task_must_be_a_function(offline: Tidemill, thing: Any) -> None:
     with pytest.raises(InvalidInput, match="a task is a function, made by `def` or `async def`, not "):
         offline.task(name="a.task")(thing)
@@ -129,7 +132,9 @@ def test_a_wrong_definition_is_refused(offline: Tidemill, options: dict[str, Any
 def test_an_async_function_runs_on_the_loop_only(offline: Tidemill) -> None:
     async def work() -> None: ...
 
-    with pytest.raises(InvalidInput, match="an `async def` runs on the loop; executor='process' is for plain functions"):
+    with pytest.raises(
+        InvalidInput, match="an `async def` runs on the loop; executor='process' is for plain functions"
+    ):
         offline.task(executor="process")(work)
     assert offline.task()(work).definition.executor == "async"
     assert offline.task(executor="async", name="b")(work).definition.executor == "async"
@@ -145,7 +150,9 @@ def test_a_definition_has_what_the_worker_needs(offline: Tidemill) -> None:
     assert work.__doc__ == "Works."
 
 
-@pytest.mark.parametrize(("options", "message"), [({"prefix": "a:b"}, "queue name"), ({"deadline": 0}, "deadline must")])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"prefix": "a:b"}, "queue name"), ({"deadline": 0}, "deadline must")]
+)
 def test_a_wrong_application_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         Tidemill(NOWHERE, **options)
@@ -179,7 +186,7 @@ def test_a_recurring_job_is_published_at_once(mill: Tidemill) -> None:
     assert nightly.schedule == Cron("*/5 * * * *", "Europe/Berlin")
     args, kwargs = mill.codec.decode_call(nightly.body)
     assert (tuple(args), kwargs) == (("/tmp",), {"depth": 2})
-    assert mill.declared == list(found.values())
+    assert {declared.name: declared for declared in mill.declared} == found
 
 
 async def test_a_recurring_job_of_async_code(mill: Tidemill) -> None:
@@ -202,7 +209,7 @@ def test_a_change_of_the_schedule_replaces_it(url: str) -> None:
 def test_two_schedules_of_a_task_need_names(mill: Tidemill) -> None:
     mill.every(timedelta(minutes=5), "images.cleanup")
     mill.every(timedelta(minutes=5), "images.cleanup")
-    with pytest.raises(InvalidInput, match="'images.cleanup' is declared already, with another schedule or arguments"):
+    with pytest.raises(InvalidInput, match=r"'images.cleanup' is declared already, with another schedule or arguments"):
         mill.every(timedelta(minutes=10), "images.cleanup")
     with pytest.raises(InvalidInput, match="give one of them a name="):
         mill.every(timedelta(minutes=5), "images.cleanup", args=[1])
@@ -217,7 +224,8 @@ def test_the_name_of_a_task_with_a_long_name_is_stable_and_its_jobs_ids_are_vali
     tasks = [f"{'x' * 127}{end}" for end in "ab"]
     names = [mill.every(timedelta(minutes=5), task).name for task in tasks]
     assert len(set(names)) == 2
-    assert names == [Tidemill(NOWHERE)._declare(timedelta(1), task, None, (), None, None, "once").name for task in tasks]  # pyright: ignore[reportPrivateUsage] - the same in a process without a server
+    mill.every(timedelta(minutes=5), tasks[0])
+    assert [declared.name for declared in mill.declared] == names
     assert job_id(mill.declared[0].occurrence_id(10**13 - 1))
 
 
@@ -250,7 +258,7 @@ def test_a_wrong_recurring_job_is_refused_and_not_published(mill: Tidemill) -> N
     ]
     for options, message in wrong:
         with pytest.raises(InvalidInput, match=message):
-            mill.every(**{"when": "* * * * *", "task": cleanup, "args": ["/tmp"], **options})
+            cast(Any, mill).every(**{"when": "* * * * *", "task": cleanup, "args": ["/tmp"], **options})
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'path'"):
         mill.every("* * * * *", cleanup)
     assert mill.declared == []

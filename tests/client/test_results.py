@@ -59,7 +59,7 @@ def test_a_timeout_says_how_far_the_job_is(work: Task[[str], str]) -> None:
 
 async def test_a_timeout_of_async_code(mill: Tidemill, work: Task[[str], str]) -> None:
     job = await work.aenqueue("tide")
-    with pytest.raises(TimeoutError, match="was not over after 0.05 s; it is ready"):
+    with pytest.raises(TimeoutError, match=r"was not over after 0.05 s; it is ready"):
         await job.aresult(timeout=0.05)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(job.aresult(), 0.05)  # cancelled in the middle of waiting

@@ -6,7 +6,5 @@ from script_cases import enqueue, promote, recurring, settlement, steering, take
 from script_state import Case
 
 ALL: list[Case] = [
-    case
-    for module in (enqueue, promote, take, settlement, worker, steering, recurring)
-    for case in module.CASES
+    case for module in (enqueue, promote, take, settlement, worker, steering, recurring) for case in module.CASES
 ]

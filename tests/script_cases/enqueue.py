@@ -9,7 +9,7 @@ from script_state import NOW, Case, State, World, after, job, tickets
 from tidemill.wire.command import Command
 from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
 
-SHARED = {"queue": "q", "task": "t"}
+SHARED: dict[str, Any] = {"queue": "q", "task": "t"}
 KNOWN: State = {"queues": {"q"}, "queue:q": {"known": "1"}}
 LIMITED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2"}}
 

@@ -86,7 +86,12 @@ CASES = [
     Case(
         "promote",
         "no more are promoted than the ready streams have room for",
-        {**_due(a=-2, b=-1), "job:a": job("scheduled", d=NOW), "ready:q:high": tickets("x"), "ready:q:low": tickets("y")},
+        {
+            **_due(a=-2, b=-1),
+            "job:a": job("scheduled", d=NOW),
+            "ready:q:high": tickets("x"),
+            "ready:q:low": tickets("y"),
+        },
         _promote(high_water=3),
         {
             **_ready("a"),

@@ -39,7 +39,14 @@ CASES = [
         1,
         ("alarm",),
     ),
-    Case("declare", "an unchanged definition keeps its next occurrence", DAILY, _declare(b"definition", NOW + 9), DAILY, 0),
+    Case(
+        "declare",
+        "an unchanged definition keeps its next occurrence",
+        DAILY,
+        _declare(b"definition", NOW + 9),
+        DAILY,
+        0,
+    ),
     Case(
         "declare",
         "a changed definition gets another next occurrence",

@@ -15,7 +15,9 @@ HELD: State = {"job:a": RUNNING, "ready:q:normal": tickets("a@w1", "other")}
 DROPPED = tickets("other")
 
 
-def _settle(script: str, *rest: object, ids: tuple[str, ...] = ("a",), incarnation: str = "w1", attempt: int = 3) -> Call:
+def _settle(
+    script: str, *rest: object, ids: tuple[str, ...] = ("a",), incarnation: str = "w1", attempt: int = 3
+) -> Call:
     """The call of a settlement script for jobs of lane normal; `rest`: a row's fields behind its fence."""
 
     def call(world: World) -> Command[Any]:
@@ -111,7 +113,9 @@ COMPLETE = [
     Case(
         "complete",
         "the unique key is free, every waiter is told, and the result outlives its ttl for them",
-        after(HELD, {"job:a": but(RUNNING, u="digest", w="p1 p2", n=9, z=5), "unique:digest": "a", "expiring": {"a": 9}}),
+        after(
+            HELD, {"job:a": but(RUNNING, u="digest", w="p1 p2", n=9, z=5), "unique:digest": "a", "expiring": {"a": 9}}
+        ),
         _call("complete"),
         {
             "job:a": _succeeded(u="digest", w="p1 p2", n=9, z=5),

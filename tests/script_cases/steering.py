@@ -1,4 +1,4 @@
-"""What producers and people do to jobs and queues: cancel, requeue, watch, configure; and what time does: expire, sweep."""
+"""What people do to jobs and queues (cancel, requeue, watch, configure), and what time does (expire, sweep)."""
 
 from __future__ import annotations
 
@@ -146,10 +146,24 @@ REQUEUE = [
         },
         ["ready"],
     ),
-    Case("requeue", "a job that is not dead stays", {"job:a": job("running")}, _requeue, {"job:a": job("running")}, ["running"]),
+    Case(
+        "requeue",
+        "a job that is not dead stays",
+        {"job:a": job("running")},
+        _requeue,
+        {"job:a": job("running")},
+        ["running"],
+    ),
     Case("requeue", "an unknown job", {}, _requeue, {}, [""]),
     Case("requeue", "a record of another type can't run", {"job:a": "text"}, _requeue, {"job:a": "text"}, ["corrupt"]),
-    Case("requeue", "a dead letter without a queue can't run", {"job:a": {"s": "dead"}}, _requeue, {"job:a": {"s": "dead"}}, ["corrupt"]),
+    Case(
+        "requeue",
+        "a dead letter without a queue can't run",
+        {"job:a": {"s": "dead"}},
+        _requeue,
+        {"job:a": {"s": "dead"}},
+        ["corrupt"],
+    ),
 ]
 
 
@@ -158,7 +172,14 @@ def _watch(waiter: str) -> Call:
 
 
 WATCH = [
-    Case("watch", "the first waiter is noted", {"job:a": job("ready")}, _watch("p1"), {"job:a": job("ready", w="p1")}, "ready"),
+    Case(
+        "watch",
+        "the first waiter is noted",
+        {"job:a": job("ready")},
+        _watch("p1"),
+        {"job:a": job("ready", w="p1")},
+        "ready",
+    ),
     Case(
         "watch",
         "another waiter is noted beside it",
@@ -175,9 +196,18 @@ WATCH = [
         {"job:a": job("scheduled", w="p1 p2")},
         "scheduled",
     ),
-    Case("watch", "a job that is over needs no waiter", {"job:a": job("dead")}, _watch("p1"), {"job:a": job("dead")}, "dead"),
+    Case(
+        "watch",
+        "a job that is over needs no waiter",
+        {"job:a": job("dead")},
+        _watch("p1"),
+        {"job:a": job("dead")},
+        "dead",
+    ),
     Case("watch", "an unknown job", {}, _watch("p1"), {}, ""),
-    Case("watch", "a record of another type counts as dead", {"job:a": "text"}, _watch("p1"), {"job:a": "text"}, "dead"),
+    Case(
+        "watch", "a record of another type counts as dead", {"job:a": "text"}, _watch("p1"), {"job:a": "text"}, "dead"
+    ),
 ]
 
 

@@ -13,7 +13,9 @@ LEASE: State = {"workers": {"w1": NOW + 100}}
 LANES = ("high", "normal", "low")
 
 
-def _take(slots: int = 9, reserved: tuple[int, int] = (0, 0), *, queues: tuple[str, ...] = ("q",)) -> Any:
+def _take(
+    slots: int = 9, reserved: tuple[int, int] = (0, 0), *, queues: tuple[str, ...] = ("q",)
+) -> Callable[[World], Command[Any]]:
     return lambda world: world.scripts.take("w1", queues, slots, reserved, now_ms=NOW)
 
 
@@ -98,7 +100,20 @@ CASES = [
             **LEASE,
             **_streams(normal=tickets("a")),
             "job:a": job(
-                "ready", a=2, v=1, l="w0", j=3, b1="1", b2="2", b3="3", o="options", k=1, d=8, g="trace", e="error", n=NOW + 1
+                "ready",
+                a=2,
+                v=1,
+                l="w0",
+                j=3,
+                b1="1",
+                b2="2",
+                b3="3",
+                o="options",
+                k=1,
+                d=8,
+                g="trace",
+                e="error",
+                n=NOW + 1,
             ),
             "expiring": {"a": NOW + 1, "x": 1},
         },
@@ -108,8 +123,19 @@ CASES = [
             **_streams(normal=tickets("a@w1")),
             "job:a": job(
                 "running",
-                **{"a": 3, "v": 1, "l": "w1", "j": NOW, "b1": "1", "b2": "2", "b3": "3"},
-                **{"o": "options", "k": 1, "d": 8, "g": "trace", "e": "error", "n": NOW + 1},
+                a=3,
+                v=1,
+                l="w1",
+                j=NOW,
+                b1="1",
+                b2="2",
+                b3="3",
+                o="options",
+                k=1,
+                d=8,
+                g="trace",
+                e="error",
+                n=NOW + 1,
             ),
             "expiring": {"x": 1},
         },
@@ -381,7 +407,9 @@ CASES = [
     ),
     _refused("the ticket of a job that was cancelled goes", job("cancelled"), {"job:a": job("cancelled")}, ""),
     _refused("the ticket of a job that waits in the wheel goes", job("scheduled"), {"job:a": job("scheduled")}, ""),
-    _refused("the ticket of a job that runs elsewhere goes", job("running", l="w2"), {"job:a": job("running", l="w2")}, ""),
+    _refused(
+        "the ticket of a job that runs elsewhere goes", job("running", l="w2"), {"job:a": job("running", l="w2")}, ""
+    ),
     _refused(
         "a record of no known state is a dead letter",
         job("flying\n", u="digest"),

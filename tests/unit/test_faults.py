@@ -8,6 +8,10 @@ from tidemill.faults import Fault, classify
 
 CASES = [
     ("LOADING Redis is loading the dataset in memory", Fault.BUSY),
+    ("CLUSTERDOWN The cluster is down", Fault.BUSY),
+    ("CLUSTERDOWN Hash slot not served", Fault.BUSY),
+    ("TRYAGAIN Multiple keys request during rehashing of slot", Fault.BUSY),
+    ("ASK 3999 127.0.0.1:6381", Fault.MOVED),
     ("MASTERDOWN Link with MASTER is down", Fault.BUSY),
     ("BUSY Redis is busy running a script", Fault.BUSY),
     ("BUSYGROUP Consumer Group name already exists", Fault.WRONG),
@@ -39,10 +43,23 @@ def test_an_error_is_known_by_its_first_word_or_by_what_the_driver_left_of_it(me
     assert classify(message) is fault
 
 
+@pytest.mark.parametrize(("message", "fault"), CASES, ids=[message[:30] for message, _ in CASES])
+def test_an_error_means_the_same_after_the_driver_has_read_it(message: str, fault: Fault) -> None:
+    from redis._parsers.base import BaseParser
+
+    from tidemill.connection.driver import fault_of
+
+    error: Exception = BaseParser.parse_error(message.removeprefix("-"))  # type: ignore[no-untyped-call] # redis-py's
+    # While a server loads, the driver drops the connection: it is lost, and tried again as a busy one is.
+    expected = Fault.LOST if message.startswith("LOADING") else fault
+    assert fault_of(error) is expected
+
+
 def test_the_table_of_the_module_names_every_fault() -> None:
     from tidemill import faults
 
     assert faults.__doc__
-    assert {line.split("|")[1].strip() for line in faults.__doc__.splitlines() if line.startswith("| ")} - {"fault", "---"} == {
-        fault.name for fault in Fault
-    }
+    assert {line.split("|")[1].strip() for line in faults.__doc__.splitlines() if line.startswith("| ")} - {
+        "fault",
+        "---",
+    } == {fault.name for fault in Fault}

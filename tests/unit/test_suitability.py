@@ -7,7 +7,13 @@ import pytest
 from tidemill import ServerUnsuitable
 from tidemill.suitability import examine, parse_info
 
-GOOD = {"redis_version": "7.2.4", "role": "master", "maxmemory_policy": "noeviction", "aof_enabled": "1", "maxmemory": "9"}
+GOOD = {
+    "redis_version": "7.2.4",
+    "role": "master",
+    "maxmemory_policy": "noeviction",
+    "aof_enabled": "1",
+    "maxmemory": "9",
+}
 
 
 @pytest.mark.parametrize("version", ["7.0.0", "7.0.15", "8.2.1", "9.1.0", "255.255.255", "8.0-rc1", "10.0.0"])
@@ -17,13 +23,17 @@ def test_a_good_server_needs_no_words(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["6.2.14", "6.9", "2.8.0", "unknown", ""])
 def test_an_old_server_is_refused(version: str) -> None:
-    with pytest.raises(ServerUnsuitable, match=f"the server is version {version}, but Tidemill needs Redis 7.0 or newer"):
+    with pytest.raises(
+        ServerUnsuitable, match=f"the server is version {version}, but Tidemill needs Redis 7.0 or newer"
+    ):
         examine({**GOOD, "redis_version": version})
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
 def test_a_server_that_evicts_any_key_is_refused(policy: str) -> None:
-    with pytest.raises(ServerUnsuitable, match=rf"is {policy}: .*Set it to noeviction \(CONFIG SET maxmemory-policy noeviction"):
+    with pytest.raises(
+        ServerUnsuitable, match=rf"is {policy}: .*Set it to noeviction \(CONFIG SET maxmemory-policy noeviction"
+    ):
         examine({**GOOD, "maxmemory_policy": policy})
 
 

@@ -56,6 +56,11 @@ def test_a_zone_that_knows_no_offset_is_naive() -> None:
         def utcoffset(self, when: datetime | None, /) -> None:
             return None
 
+        dst = utcoffset
+
+        def tzname(self, when: datetime | None, /) -> str:
+            return "nowhere"
+
     with pytest.raises(InvalidInput, match="is naive; use"):
         validation.instant_ms("when", datetime(2026, 1, 1, tzinfo=Nowhere()))
 

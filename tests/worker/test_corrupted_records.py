@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from fleet import running_fleet, running_worker
 from servers import Server
 from tidemill import JobFailed, Retry, Tidemill
 from tidemill.wire import envelope
+from tidemill.wire.command import Argument, Command
+from tidemill.wire.scripts import Scripts
 from tidemill_consumers.settings import WorkerSettings
 
 Damage = Callable[[Any, str], object]
@@ -72,7 +75,7 @@ def test_a_field_that_is_no_number_or_text_does_not_keep_the_job_from_running(
         eventually(lambda: mill.inspect.queue("default").counters.get("succeeded") == "1", "it ran")
 
 
-def test_a_record_that_is_no_hash_is_passed_over(mill: Tidemill, server: Server) -> None:
+def test_a_record_that_is_no_hash_is_a_dead_letter(mill: Tidemill, server: Server) -> None:
     @mill.task()
     def add(a: int, b: int) -> int:
         return a + b
@@ -83,7 +86,9 @@ def test_a_record_that_is_no_hash_is_passed_over(mill: Tidemill, server: Server)
     server.client.set(key, "mine")
     with running_worker(mill):
         assert good.result(timeout=10) == 7
-    assert server.client.get(key) == b"mine"
+        eventually(lambda: server.client.type(key) == b"hash", "it was replaced")
+        with pytest.raises(JobFailed, match="CorruptRecord"):
+            bad.result(timeout=10)
 
 
 def test_a_record_that_is_damaged_while_its_job_runs_does_not_cost_its_neighbours_their_results(
@@ -105,8 +110,47 @@ def test_a_record_that_is_damaged_while_its_job_runs_does_not_cost_its_neighbour
         server.client.set(key, "mine")
         everybody.wait()
         assert [jobs[0].result(timeout=10), jobs[2].result(timeout=10)] == [0, 2]
+        eventually(lambda: f"job={jobs[1].id}" in caplog.text, "it was logged")
+    assert "result refused" in caplog.text
+
+
+class _Refused(Scripts):
+    """The server answers the settlement of one job with an error that no script of ours gives."""
+
+    job_id = ""
+
+    def complete(
+        self,
+        incarnation: str,
+        queue: str,
+        lane: str,
+        jobs: Sequence[tuple[str, str, int, bytes]],
+        now_ms: Argument = "",
+    ) -> Command[list[int]]:
+        if any(job[0] == self.job_id for job in jobs):
+            return Command(("NO-SUCH-COMMAND",), lambda _: [])
+        return super().complete(incarnation, queue, lane, jobs, now_ms)
+
+
+def test_a_settlement_that_the_server_refuses_does_not_cost_the_neighbours_their_results(
+    mill: Tidemill, caplog: pytest.LogCaptureFixture
+) -> None:
+    everybody = threading.Barrier(4, timeout=20)
+
+    @mill.task()
+    async def meet(number: int) -> int:  # all end in one step of the loop, so that they are settled together
+        await asyncio.to_thread(everybody.wait)
+        return number
+
+    mill.client.scripts = scripts = _Refused(mill.client.scripts.keys)
+    with running_worker(mill):
+        jobs = [meet.enqueue(number) for number in range(3)]
+        scripts.job_id = jobs[1].id
+        everybody.wait()
+        assert [jobs[0].result(timeout=10), jobs[2].result(timeout=10)] == [0, 2]
         eventually(lambda: "record is not one that Tidemill wrote" in caplog.text, "it was logged")
         assert f"job={jobs[1].id}" in caplog.text
+        assert jobs[1].refresh().state == "running"
 
 
 def test_a_ticket_without_a_job_disappears(mill: Tidemill, server: Server) -> None:

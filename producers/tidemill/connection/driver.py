@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
 import redis
+from redis import exceptions
 from redis.asyncio import connection as async_connection
 from redis.backoff import NoBackoff
 from redis.connection import parse_url  # pyright: ignore[reportUnknownVariableType] - its types are partial
@@ -25,6 +26,19 @@ from tidemill.wire.command import Command
 LOST: Final = (DriverConnectionError, DriverTimeoutError, OSError, EOFError)
 # All that the driver raises.
 DRIVER_ERRORS: Final = (RedisError, *LOST)
+
+# From the text of these the driver strips the first word, by which `classify` would know them.
+_BY_CLASS: Final[dict[type[Exception], Fault]] = {
+    exceptions.ClusterDownError: Fault.BUSY,
+    exceptions.MasterDownError: Fault.BUSY,
+    exceptions.TryAgainError: Fault.BUSY,
+    exceptions.MovedError: Fault.MOVED,
+    exceptions.AskError: Fault.MOVED,
+    exceptions.ReadOnlyError: Fault.MOVED,
+    exceptions.NoScriptError: Fault.NO_SCRIPT,
+    exceptions.OutOfMemoryError: Fault.FULL,
+    exceptions.NoPermissionError: Fault.DENIED,
+}
 
 # A peer that vanished without a word (a power cut, a dropped NAT entry) is noticed after about a minute, also by a
 # connection that only listens.
@@ -99,7 +113,9 @@ def fault_of(error: Exception) -> Fault:
     # The async driver wraps what goes wrong while it connects.
     if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
         return Fault.DENIED
-    return Fault.LOST if isinstance(error, LOST) else classify(str(error))
+    if isinstance(error, LOST):
+        return Fault.LOST
+    return _BY_CLASS.get(type(error)) or classify(str(error))
 
 
 def missing_scripts(commands: Sequence[Command[Any]], replies: Sequence[object]) -> list[int]:

@@ -3,13 +3,13 @@
 | key | type | what | owner | end |
 | --- | --- | --- | --- | --- |
 | `job:<id>` | hash | the record, the only truth: see `record.py` | enqueue | retention: `result_ttl` and count |
-| `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | empty by itself |
-| `agenda` | zset | queue → earliest due ms of its wheel | enqueue, retry, park | empty by itself |
+| `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | promote, cancel |
+| `agenda` | zset | queue → when its wheel is to be looked at, ms | enqueue, retry, park | promote, when empty |
 | `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |
-| `expiring` | zset | id → when it expires unstarted, ms | enqueue | take, expire |
+| `expiring` | zset | id → when it expires unstarted, ms | enqueue, retry, release | take, expire, cancel |
 | `unique:<digest>` | string | id of the job that holds the unique key | enqueue | the end of that job |
 | `queues` | set | names of all queues | enqueue, register | lives with the installation |
 | `queue:<queue>` | hash | settings (limit, paused) and counters | enqueue, register | lives with the installation |
@@ -19,6 +19,9 @@
 | `recurring` | hash | name → definition of a recurring job | declare | undeclare |
 | `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
 | `events` | stream | about the last thousand batches of transitions | every settling script | capped |
+
+The agenda is never late: a queue whose wheel has jobs stands in it no later than its earliest due time, or now. It may
+be early, after a cancellation: promote finds nothing due then, and sets it right.
 
 Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
 `waiter:<id>` tells a process that a job it waits for is over.

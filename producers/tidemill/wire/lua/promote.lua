@@ -13,7 +13,7 @@ local most = math.min(tonumber(ARGV[3]), math.max(room, 0))
 local due = most > 0 and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, most) or {}
 local promoted = 0
 for _, id in ipairs(due) do
-  local record = read(id, 'p', 'y', 't')
+  local record = examine(id, 'p', 'y', 't')
   if record[1] == 'scheduled' then
     issue_ticket(queue, record[2], id)
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready')

@@ -33,7 +33,7 @@ local function recover(stream, id, record)
 end
 
 local function move(stream, id)
-  local record = read(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v')
+  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v')
   if record[1] == 'ready' or record.corrupt then
     redis.call('XADD', stream, '*', 'j', id) -- what is corrupt is buried by take.lua, with the reason
   elseif record[1] == 'running' and record[2] == incarnation then

@@ -55,7 +55,7 @@ local function drop_later(index, entry)
 end
 
 local function start(index, entry, id)
-  local record = read(id, unpack(RECORD))
+  local record = examine(id, unpack(RECORD))
   local refused = refusal(record)
   if refused then
     refuse(refused, string.match(KEYS[index], ':ready:([^:]+):%l+$'), id, record)
@@ -97,7 +97,7 @@ end
 
 -- Nothing starts while a queue is paused: the ticket goes back to its stream, behind the others.
 local function hand_back(index, entry, id)
-  local record = read(id, 'l', 'n', 'v')
+  local record = examine(id, 'l', 'n', 'v')
   if record[1] == 'ready' or is_stray(record) or record.corrupt then redis.call('XADD', KEYS[index], '*', 'j', id) end
   if is_stray(record) then
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record[4], 0) + 1)

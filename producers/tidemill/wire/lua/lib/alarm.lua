@@ -2,6 +2,7 @@
 local function wake_scheduler() redis.call('SPUBLISH', root .. 'alarm', '') end
 
 local function set_due(queue, due)
-  local earlier = redis.call('ZADD', root .. 'agenda', 'LT', 'CH', due, queue) == 1
-  if earlier and redis.call('ZRANGE', root .. 'agenda', 0, 0)[1] == queue then wake_scheduler() end
+  local agenda = root .. 'agenda'
+  local earlier = redis.call('ZADD', agenda, 'LT', 'CH', due, queue) == 1
+  if earlier and redis.call('ZCOUNT', agenda, '-inf', due) == 1 then wake_scheduler() end
 end

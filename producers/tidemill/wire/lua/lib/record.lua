@@ -1,16 +1,26 @@
 -- Reads a record: its state (false: there is none), then the fields that are asked for.
--- Anybody can write to Redis, and one bad record must not stop its neighbours. So a key of another type, and a hash
--- with no state of ours, read as a dead letter, with `corrupt` saying what was found; take.lua makes it one.
+-- Anybody can write to Redis, and one bad record must not stop its neighbours. So a key of another type, and a state
+-- that is none of ours, read as a dead letter, with `corrupt` saying what was found; take.lua makes it one.
 local STATES = { scheduled = 1, ready = 1, running = 1, succeeded = 1, dead = 1, cancelled = 1, expired = 1 }
 
+local function mark_corrupt(record, what)
+  record[1], record.corrupt = 'dead', what
+  return record
+end
+
 local function read(id, ...)
-  local key = root .. 'job:' .. id
-  local record = redis.pcall('HMGET', key, 's', ...)
-  if record.err then return { 'dead', foreign = true, corrupt = 'its key holds no hash' } end
-  if not STATES[record[1]] and (record[1] or redis.call('EXISTS', key) == 1) then
-    local seen = string.gsub(string.sub(record[1] or 'missing', 1, 32), '[^%w ._-]', '?')
-    record.corrupt = 'its state is ' .. seen
-    record[1] = 'dead'
+  local record = redis.pcall('HMGET', root .. 'job:' .. id, 's', ...)
+  if record.err then return mark_corrupt({ foreign = true }, 'its key holds no hash') end
+  if not record[1] or STATES[record[1]] then return record end
+  local seen = string.gsub(string.sub(record[1], 1, 32), '[^%w ._-]', '?')
+  return mark_corrupt(record, 'its state is ' .. seen)
+end
+
+-- As `read`, for those who come from a place of the job: there a hash without a state is corrupt as well.
+local function examine(id, ...)
+  local record = read(id, ...)
+  if not record[1] and redis.call('EXISTS', root .. 'job:' .. id) == 1 then
+    return mark_corrupt(record, 'its state is missing')
   end
   return record
 end

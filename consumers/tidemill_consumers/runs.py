@@ -1,0 +1,80 @@
+"""The runs of a worker whose outcome is open, and the rule for jobs that may be what kills workers.
+
+A job that was running when its worker died has its crash count raised by the reaper; past a limit it is buried. But of
+the jobs that ran in a worker when it died, one is to blame at most. So a job with SUSPECT_CRASHES on its count runs
+alone: it waits until nothing else runs here, and meanwhile nothing is taken. Its next crash is its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from tidemill_consumers.intake import Attempt, attempt_of
+from tidemill_consumers.run import Run
+from tidemill_consumers.settings import SUSPECT_CRASHES
+
+
+class Runs:
+    """All calls may come from any thread."""
+
+    def __init__(self) -> None:
+        self._given: dict[Attempt, Run] = {}
+        self._suspects: deque[Run] = deque()
+        self._is_alone = False
+        self._changed = threading.Condition()
+
+    @property
+    def is_isolating(self) -> bool:
+        """A suspect runs, or waits to."""
+        return self._is_alone or bool(self._suspects)
+
+    def all(self) -> list[Run]:
+        with self._changed:
+            return [*self._given.values(), *self._suspects]
+
+    def add(self, runs: Iterable[Run]) -> list[Run]:
+        """Returns those that are to be given to executors now."""
+        with self._changed:
+            now: list[Run] = []
+            for run in runs:
+                if run.taken.crashes >= SUSPECT_CRASHES:
+                    self._suspects.append(run)
+                else:
+                    self._given[attempt_of(run.taken)] = run
+                    now.append(run)
+            return now or self._next()
+
+    def remove(self, run: Run) -> list[Run]:
+        """Its outcome is known. Returns what is to be given to executors now."""
+        with self._changed:
+            self._given.pop(attempt_of(run.taken), None)
+            if self._given:
+                return []
+            self._is_alone = False
+            self._changed.notify_all()
+            return self._next()
+
+    def _next(self) -> list[Run]:
+        if self._given or not self._suspects:
+            return []
+        run = self._suspects.popleft()
+        self._given[attempt_of(run.taken)] = run
+        self._is_alone = True
+        return [run]
+
+    def withdraw(self) -> list[Run]:
+        """Gives up the suspects that wait, and returns them."""
+        with self._changed:
+            withdrawn = list(self._suspects)
+            self._suspects.clear()
+            return withdrawn
+
+    def wait_until_none(self, seconds: float) -> None:
+        """Until executors have nothing, at most for so long."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self._given and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)

@@ -1,0 +1,94 @@
+"""How many commands the server runs in a call: what it costs on the way that every job goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from script_state import NOW, State, World, job, tickets
+from tidemill.wire.command import Command
+from tidemill.wire.scripts import NewJob, NewJobs
+
+BATCH = 100
+IDS = [f"id{number:03}" for number in range(BATCH)]
+
+
+def _commands(world: World, command: Command[Any]) -> int:
+    """The commands that the server ran for this one, those inside the script included."""
+    world.client.config_resetstat()
+    world.run(command)
+    counted = world.client.info("commandstats")
+    ours = {
+        name: found["calls"]
+        for name, found in counted.items()
+        if not name.startswith(("cmdstat_config", "cmdstat_info"))
+    }
+    return sum(count for name, count in ours.items() if name != "cmdstat_evalsha")
+
+
+def _warm(world: World, command: Command[Any]) -> None:
+    """So that the connection and the script are not counted."""
+    world.run(command)
+
+
+def _enqueue(world: World, ids: list[str], **shared: Any) -> Command[Any]:
+    return world.scripts.enqueue(NewJobs("q", "t", **shared), [NewJob(one, "", b"body") for one in ids])
+
+
+@pytest.mark.parametrize(
+    ("shared", "most"), [({}, 5), ({"delay_ms": 60_000}, 6)], ids=["a job for now", "a job for later"]
+)
+def test_enqueue_costs_six_commands_at_most(world: World, shared: dict[str, Any], most: int) -> None:
+    _warm(world, _enqueue(world, ["first"], **shared))
+    # A later due time than the first one's: the usual case.
+    assert _commands(world, _enqueue(world, ["second"], **shared)) <= most
+
+
+def test_a_chunk_costs_three_commands_a_job(world: World) -> None:
+    _warm(world, _enqueue(world, ["first"]))
+    assert _commands(world, _enqueue(world, IDS)) <= 3 * BATCH + 5
+
+
+def _running(*, lane: tuple[str, ...]) -> State:
+    fields = {"l": "w1", "a": 1, "j": 5}
+    return {**{f"job:{one}": job("running", **fields) for one in IDS}, "ready:q:normal": tickets(*lane)}
+
+
+def test_take_costs_two_commands_a_job_and_a_few_for_all(world: World) -> None:
+    streams = {f"ready:q:{lane}": tickets() for lane in ("high", "low")}
+    ready: State = {f"job:{one}": job("ready") for one in IDS}
+    world.replace({"workers": {"w1": NOW}, **streams, **ready, "ready:q:normal": tickets(*IDS)})
+    _warm(world, world.scripts.take("w1", ("q",), 0))
+    assert _commands(world, world.scripts.take("w1", ("q",), BATCH)) <= 2 * BATCH + 10
+
+
+@pytest.mark.parametrize("script", ["complete", "retry", "bury"])
+def test_a_settlement_costs_five_commands_a_job_and_a_few_for_all(world: World, script: str) -> None:
+    world.replace(_running(lane=tuple(f"{one}@w1" for one in IDS)))
+    rest: dict[str, tuple[object, ...]] = {"complete": (b"result",), "retry": (50, b"error"), "bury": (b"error",)}
+    method: Callable[..., Command[Any]] = getattr(world.scripts, script)
+    _warm(world, method("w1", "q", "normal", []))
+    rows = [(one, world.entry(one), 1, *rest[script]) for one in IDS]
+    assert _commands(world, method("w1", "q", "normal", rows)) <= 5 * BATCH + 20
+
+
+def test_promote_costs_three_commands_a_job_and_a_few_for_all(world: World) -> None:
+    scheduled: State = {f"job:{one}": job("scheduled", d=5) for one in IDS}
+    world.replace({**scheduled, "wheel:q": dict.fromkeys(IDS, 5), "agenda": {"q": 5}})
+    _warm(world, world.scripts.promote("other", 1, 1))
+    assert _commands(world, world.scripts.promote("q", BATCH, 10_000)) <= 3 * BATCH + 12
+
+
+def test_a_call_that_finds_nothing_to_do_is_cheap(world: World) -> None:
+    world.replace({"workers": {"w1": NOW}, **{f"ready:q:{lane}": tickets() for lane in ("high", "normal", "low")}})
+    idle: list[Command[Any]] = [
+        world.scripts.take("w1", ("q",), 10),
+        world.scripts.survey(),
+        world.scripts.renew("w1", 1000, ("q",), ()),
+        world.scripts.expire(10),
+    ]
+    for command in idle:
+        _warm(world, command)
+        assert _commands(world, command) <= 8

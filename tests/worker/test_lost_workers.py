@@ -1,0 +1,228 @@
+"""Workers that die, are taken for dead, or come back from the dead."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from conditions import eventually
+from fleet import running_fleet, running_scheduler, running_worker
+from servers import Server
+from tidemill import JobCancelled, JobFailed, Tidemill, current_job
+from tidemill_consumers.settings import SUSPECT_CRASHES, WorkerSettings
+from tidemill_scheduler import settings as scheduler_settings
+from worker import jobs_app
+from worker.processes import APP, lines, running
+
+SHORT_LEASE = WorkerSettings(concurrency=4, lease_ms=600)
+LEASE = "--lease=1"
+
+
+def take_for_dead(server: Server, mill: Tidemill, incarnation: str) -> None:
+    """What the reaper does when a worker was silent for too long; this one is not, and renews its lease meanwhile."""
+    scripts, run = mill.client.scripts, mill.client.link.run
+
+    def recovered() -> bool:
+        server.client.zadd(scripts.keys.workers, {incarnation: 1}, xx=True)
+        return run(scripts.recover(incarnation, "default", 100, 3, b"")).moved >= 0
+
+    eventually(recovered, "its jobs were recovered")
+    server.client.zrem(scripts.keys.workers, incarnation)
+
+
+def test_the_job_of_a_killed_worker_is_recovered_and_completes_once(app: Tidemill, tmp_path: Path) -> None:
+    journal, release = tmp_path / "journal", tmp_path / "release"
+    with running(tmp_path / "log", app.url, "worker", APP, LEASE) as worker:
+        job = jobs_app.hold.enqueue(str(journal), str(release))
+        eventually(lambda: lines(journal), "it runs")
+        worker.send(signal.SIGKILL)
+        worker.wait()
+    release.touch()
+    with running_scheduler(app), running_worker(app, WorkerSettings(app_path=APP)):
+        assert job.result(timeout=20) == "attempt 2"
+    assert [line.split()[1] for line in lines(journal)] == ["1", "2"]
+    assert (job.attempt, job.record.crashes) == (1, 1), "the crash spends no attempt of the policy"
+    assert app.inspect.workers() == []
+
+
+def test_a_job_that_kills_its_workers_is_buried_and_its_neighbours_are_not(
+    app: Tidemill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_settings, "MAX_CRASHES", 2)
+    journal, release, log = tmp_path / "journal", tmp_path / "release", tmp_path / "log"
+    neighbour = jobs_app.hold.enqueue(str(journal), str(release))
+    with running(log, app.url, "worker", APP, "--processes=2", LEASE), running_scheduler(app):
+        eventually(lambda: lines(journal), "the neighbour runs")
+        poison = jobs_app.kills_its_worker.enqueue()
+        with pytest.raises(JobFailed, match="worker_lost: its worker died 3 times while it ran"):
+            poison.result(timeout=40)
+        release.touch()
+        assert "attempt" in neighbour.result(timeout=20)
+    assert neighbour.record.crashes <= SUSPECT_CRASHES
+    assert app.inspect.queue("default").dead == 1
+
+
+def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: Server) -> None:
+    lock = threading.Lock()
+    running_now: list[str] = []
+    seen: dict[str, list[str]] = {}
+
+    @mill.task()
+    def run(name: str) -> None:
+        with lock:
+            running_now.append(name)
+        threading.Event().wait(0.02)
+        with lock:
+            seen[name] = list(running_now)
+        threading.Event().wait(0.02)
+        with lock:
+            running_now.remove(name)
+
+    jobs = [run.enqueue(f"{number}") for number in range(4)]
+    suspects = [run.enqueue("suspect"), run.enqueue("another")]
+    jobs += [run.enqueue(f"{number}") for number in range(4, 8)]
+    for job in suspects:
+        server.client.hset(mill.client.scripts.keys.job(job.id), "k", SUSPECT_CRASHES)
+    with running_worker(mill, WorkerSettings(concurrency=4)):
+        for job in [*jobs, *suspects]:
+            job.result(timeout=10)
+    assert seen["suspect"] == ["suspect"]
+    assert seen["another"] == ["another"]
+    assert any(len(names) > 1 for names in seen.values())
+
+
+def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill: Tidemill, server: Server) -> None:
+    release, started = threading.Event(), threading.Event()
+
+    @mill.task()
+    def block() -> None:
+        started.set()
+        release.wait(20)
+
+    @mill.task()
+    def suspect() -> None:
+        raise AssertionError("it ran")
+
+    with running_worker(mill, WorkerSettings(concurrency=4)) as worker:
+        blocking = block.enqueue()
+        assert started.wait(10)
+        mill.inspect.pause("default")
+        eventually(lambda: worker.intake.set_paused(frozenset({"default"})) is False, "nothing is taken")
+        cancelled, returned = suspect.enqueue(), suspect.enqueue()
+        for job in (cancelled, returned):
+            server.client.hset(mill.client.scripts.keys.job(job.id), "k", SUSPECT_CRASHES)
+        mill.inspect.resume("default")
+        eventually(lambda: returned.refresh().state == "running", "it waits in the worker")
+        cancelled.cancel()
+        with pytest.raises(JobCancelled):
+            cancelled.result(timeout=10)
+        threading.Timer(0.1, release.set).start()
+        worker.stop(grace_seconds=10)
+    assert blocking.refresh().state == "succeeded"
+    assert returned.refresh().state == "ready"
+    assert returned.attempt == 0
+
+
+def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
+    mill: Tidemill, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    release, started = threading.Event(), threading.Semaphore(0)
+    told_to_stop: list[bool] = []
+
+    @mill.task()
+    def wait() -> int:
+        job = current_job()
+        started.release()
+        release.wait(30)
+        told_to_stop.append(job.should_stop)
+        return job.fence.attempt
+
+    with running_worker(mill, SHORT_LEASE) as worker, running_scheduler(mill):
+        first = worker.incarnation
+        job = wait.enqueue()
+        assert started.acquire(timeout=10)
+        take_for_dead(server, mill, first)
+        # The same process takes the job again, under its new name, while the old attempt still runs.
+        assert started.acquire(timeout=20), "it was recovered and taken again"
+        assert worker.incarnation != first
+        assert len(worker.runs.all()) == 2
+        release.set()
+        assert job.result(timeout=10) == 2
+        eventually(lambda: not worker.runs.all(), "both have ended")
+        eventually(lambda: worker.intake.held_ids(worker.incarnation) == set(), "nothing is held any more")
+    assert sorted(told_to_stop) == [False, True]
+    assert "lease lost" in caplog.text
+    assert "result refused" in caplog.text
+    assert mill.inspect.workers() == []
+
+
+def test_a_zombie_can_not_complete_what_was_given_to_another(app: Tidemill, tmp_path: Path) -> None:
+    journal, release, log = tmp_path / "journal", tmp_path / "release", tmp_path / "log"
+    with running(log, app.url, "worker", APP, LEASE) as worker:
+        job = jobs_app.hold.enqueue(str(journal), str(release))
+        eventually(lambda: lines(journal), "it runs")
+        worker.send(signal.SIGSTOP)
+        with running_scheduler(app), running_worker(app, WorkerSettings(app_path=APP)):
+            eventually(lambda: len(lines(journal)) == 2, "another worker has it")
+            release.touch()
+            assert job.result(timeout=10) == "attempt 2"
+        worker.send(signal.SIGCONT)
+        eventually(lambda: "job.fenced" in worker.output, "the zombie's completion was refused")
+        assert "lease.lost" in worker.output
+        # It is a member of the fleet again.
+        assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert job.refresh().result(timeout=1) == "attempt 2"
+
+
+def test_when_everything_was_deleted_the_workers_repair_what_they_need(mill: Tidemill, server: Server) -> None:
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    with running_fleet(mill, SHORT_LEASE):
+        assert add.enqueue(1, 2).result(timeout=10) == 3
+        server.flush()
+        assert add.enqueue(3, 4).result(timeout=20) == 7
+        eventually(lambda: len(mill.inspect.workers()) == 1, "the worker is known again")
+
+
+def test_a_consumer_group_that_was_destroyed_is_made_again_and_nothing_is_lost(mill: Tidemill, server: Server) -> None:
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    stream = mill.client.scripts.keys.ready("default", "normal")
+    with running_worker(mill, SHORT_LEASE):
+        assert add.enqueue(1, 2).result(timeout=10) == 3
+        server.client.xgroup_destroy(stream, "tidemill")
+        assert [add.enqueue(1, number).result(timeout=20) for number in range(3)] == [1, 2, 3]
+
+
+def test_jobs_whose_reply_was_lost_on_the_way_are_found_in_the_pending_list(mill: Tidemill, server: Server) -> None:
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    job, untaken = add.enqueue(1, 2), add.enqueue(3, 4)
+    with running_worker(mill, WorkerSettings(concurrency=4)) as worker:
+        assert job.result(timeout=10) == 3
+        assert untaken.result(timeout=10) == 7
+        mill.inspect.pause("default")
+        eventually(lambda: worker.intake.set_paused(frozenset({"default"})) is False, "nothing is taken")
+        lost, delivered = add.enqueue(5, 6), add.enqueue(7, 8)
+        mill.client.link.run(mill.client.scripts.configure("default", {"paused": ""}))
+        # As the reader would have done it: one job was taken, of the other only the ticket was delivered.
+        client, scripts = mill.client.link, mill.client.scripts
+        takings = client.run(scripts.take(worker.incarnation, worker.queues, 1))
+        assert takings is not None
+        tickets = client.run(scripts.listen(worker.incarnation, worker.queues, 100))
+        assert {takings.jobs[0].id, tickets[0].job_id} == {lost.id, delivered.id}
+        mill.inspect.resume("default")
+        server.client.client_kill_filter(_type="normal", skipme=True)  # the reader connects anew
+        assert [lost.result(timeout=10), delivered.result(timeout=10)] == [11, 15]
+        assert (lost.attempt, lost.record.crashes) == (1, 0)
