@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -60,7 +60,7 @@ class Server:
             command += ["--cluster-enabled", "yes"]
         self.process = subprocess.Popen([*command, *self._arguments], stdout=subprocess.DEVNULL)
         # redis-py's types are partly unknown; tests read raw replies anyway.
-        self.client: Any = redis.Redis(unix_socket_path=str(self._socket), protocol=2)
+        self.client = cast(Any, redis.Redis(unix_socket_path=str(self._socket), protocol=2))
         eventually(self.answers, "the server answers")
         if self._port and not self.client.execute_command("CLUSTER", "SLOTS"):
             self.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

@@ -17,7 +17,7 @@ def attempt_of(taken: Taken) -> Attempt:
 
 
 class Intake:
-    """Held is what was taken and is not settled; while `is_held_up`, nothing is taken. Calls may come from any thread."""
+    """Held is what was taken and is not settled; while `is_held_up`, nothing is taken. Calls come from any thread."""
 
     def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace, is_held_up: Callable[[], bool]) -> None:
         self._queues = queues

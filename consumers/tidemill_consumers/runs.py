@@ -72,6 +72,14 @@ class Runs:
             self._suspects.clear()
             return withdrawn
 
+    def withdraw_suspect(self, run: Run) -> bool:
+        """True: it was waiting, and will not be given to an executor."""
+        with self._changed:
+            if run not in self._suspects:
+                return False
+            self._suspects.remove(run)
+            return True
+
     def wait_until_none(self, seconds: float) -> None:
         """Until executors have nothing, at most for so long."""
         deadline = time.monotonic() + seconds

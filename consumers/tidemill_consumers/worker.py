@@ -20,7 +20,7 @@ from typing import Final
 from tidemill import telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Link
-from tidemill.errors import TidemillError
+from tidemill.errors import JobCancelled, TidemillError
 from tidemill.ids import new_id
 from tidemill.names import type_name
 from tidemill.telemetry import Event
@@ -276,7 +276,10 @@ class Worker:
     def _interrupt(self, run: Run, why: Interrupt) -> bool:
         if not run.stop(why):
             return False
-        self._executors[run.definition.executor].interrupt(run, why)
+        if self.runs.withdraw_suspect(run):
+            self.finished(run, pipeline.classify(run, JobCancelled()))
+        else:
+            self._executors[run.definition.executor].interrupt(run, why)
         return True
 
     def _settled(self, jobs: Sequence[Taken]) -> None:

@@ -3,7 +3,7 @@
                 enqueue(delay)          promote                take               complete
       (new) ─────────────────▶ SCHEDULED ──────▶ READY ─────────────▶ RUNNING ─────────────▶ SUCCEEDED
         │                          ▲  ▲            ▲ ▲                   │  │
-        └── enqueue ───────────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
+        └── enqueue, tick ─────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
                                    │  └──────────────┼───────────────────┤
                                    └── park (unknown task) ──────────────┤
                                                      └── release, recover ┘

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from servers import Server
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -24,7 +25,13 @@ def _program(name: str) -> str:
 def _run(directory: Path, script: str, url: str) -> str:
     environment = {**os.environ, "TIDEMILL_URL": url}
     done = subprocess.run(
-        [sys.executable, script], cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

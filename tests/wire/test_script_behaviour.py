@@ -121,6 +121,15 @@ def test_a_dead_letter_made_of_foreign_data_can_be_read(world: World) -> None:
     assert (record.state, record.queue, record.error.type) == ("dead", "q", "CorruptRecord")
 
 
+def test_another_programs_group_does_not_count_in_the_figures(world: World) -> None:
+    world.replace({"ready:q:normal": tickets("a@w1", "b")})
+    stream = world.keys.ready("q", "normal")
+    world.client.xgroup_create(stream, "another", "0")
+    world.client.xreadgroup("another", "x", {stream: ">"})
+    figures = world.run(world.scripts.measure("q"))
+    assert (figures.running, figures.waiting, figures.oldest_ready_ms) == (1, 1, 2)
+
+
 def test_two_schedulers_make_one_job_of_an_occurrence(world: World) -> None:
     world.replace({"occurrences": {"daily": NOW}})
     tick = world.scripts.tick("daily", NOW, NOW + 9, NewJobs("q", "t"), b"body", ["daily-1"])

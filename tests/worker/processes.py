@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -46,14 +47,19 @@ class Command:
 
 @contextmanager
 def running(log: Path, url: str, *arguments: str, **environment: str) -> Generator[Command]:
-    """A command; killed at the end if it still runs."""
+    """A command; stopped at the end if it still runs, so that what it started ends as well."""
     command = Command(arguments, url, log, **environment)
     try:
         yield command
     finally:
         if command.process.poll() is None:
-            command.process.kill()
-            command.process.wait()
+            command.send(signal.SIGCONT)
+            command.send(signal.SIGTERM)
+            try:
+                command.wait()
+            finally:
+                command.process.kill()
+                command.process.wait()
 
 
 def is_alive(pid: int) -> bool:

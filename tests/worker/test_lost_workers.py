@@ -21,16 +21,22 @@ SHORT_LEASE = WorkerSettings(concurrency=4, lease_ms=600)
 LEASE = "--lease=1"
 
 
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases of the tests are shorter than the time in which an idle scheduler looks for new ones."""
+    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
+
+
 def take_for_dead(server: Server, mill: Tidemill, incarnation: str) -> None:
-    """What the reaper does when a worker was silent for too long; this one is not, and renews its lease meanwhile."""
-    scripts, run = mill.client.scripts, mill.client.link.run
-
-    def recovered() -> bool:
-        server.client.zadd(scripts.keys.workers, {incarnation: 1}, xx=True)
-        return run(scripts.recover(incarnation, "default", 100, 3, b"")).moved >= 0
-
-    eventually(recovered, "its jobs were recovered")
-    server.client.zrem(scripts.keys.workers, incarnation)
+    """What the reaper does when a worker was silent for too long; in one step, since this one is not."""
+    scripts = mill.client.scripts
+    mill.client.link.run(scripts.recover("nobody", "default", 1, 3, b""))  # so that the scripts are loaded
+    mill.client.link.run(scripts.retire("nobody", ["default"]))
+    together = server.client.pipeline(transaction=True)
+    together.zadd(scripts.keys.workers, {incarnation: 1}, xx=True)
+    together.execute_command(*scripts.recover(incarnation, "default", 100, 3, b"").words)
+    together.execute_command(*scripts.retire(incarnation, ["default"]).words)
+    together.execute()
 
 
 def test_the_job_of_a_killed_worker_is_recovered_and_completes_once(app: Tidemill, tmp_path: Path) -> None:
@@ -147,7 +153,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
         take_for_dead(server, mill, first)
         # The same process takes the job again, under its new name, while the old attempt still runs.
         assert started.acquire(timeout=20), "it was recovered and taken again"
-        assert worker.incarnation != first
+        eventually(lambda: worker.incarnation != first, "it has another name")
         assert len(worker.runs.all()) == 2
         release.set()
         assert job.result(timeout=10) == 2

@@ -31,21 +31,21 @@ def _timeout_class() -> type[BaseException]:
     return JobTimeoutException
 
 
-def _send(thread_id: int, kind: type[BaseException] | None) -> None:
-    target = ctypes.c_ulong(thread_id)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(target, None if kind is None else ctypes.py_object(kind))
+def _send(thread_id: int, kind: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(kind))
 
 
 class _Seat:
     """Where a thread's current job sits, and how an exception is sent to it."""
 
-    __slots__ = ("_kinds", "_lock", "_run", "_thread_id")
+    __slots__ = ("_kinds", "_lock", "_run", "_sent", "_thread_id")
 
     def __init__(self, kinds: tuple[type[BaseException], ...]) -> None:
         # A plain lock: one in Python code could be left locked by an exception between two of its bytecodes.
         self._lock = threading.Lock()
         self._thread_id = threading.get_ident()
         self._run: Run | None = None
+        self._sent = False
         self._kinds = kinds
 
     def enter(self, run: Run) -> None:
@@ -55,6 +55,7 @@ class _Seat:
     def send(self, run: Run, kind: type[BaseException]) -> None:
         with self._lock:
             if self._run is run:
+                self._sent = True
                 _send(self._thread_id, kind)
 
     def leave(self) -> None:
@@ -63,10 +64,21 @@ class _Seat:
             try:
                 with self._lock:
                     self._run = None
-                _send(self._thread_id, None)
-                return
+                if not self._sent:
+                    return
+                self._sent = False
+                self._take_one()
             except self._kinds:
                 continue
+
+    def _take_one(self) -> None:
+        """Replaces what may be pending by an exception of its own, and takes that.
+
+        Not `_send(..., None)`: CPython 3.11 then goes on believing that one is pending, and a traced call never ends.
+        """
+        _send(self._thread_id, self._kinds[0])
+        while True:
+            pass
 
 
 class _Runner:

@@ -7,11 +7,12 @@
 --       then for each ticket that was delivered before: index of its stream in KEYS, entry id, job id
 -- returns {'lost'} when this incarnation holds no lease;
 --         {'ok', paused, missing, jobs}: paused = indexes of the settings of paused queues, missing = indexes of
---         streams without a group, a job = {stream index, entry, id, attempt, ...RECORD from its 8th field on}
+--         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then RECORD from `t` on}
 -- include: clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
 local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e' }
+-- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th.
 local KEPT = { ttl = tonumber(ARGV[6]), most = tonumber(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
 local ended = { expire = {}, cancel = {}, bury = {} }
