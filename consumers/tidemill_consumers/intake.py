@@ -24,7 +24,7 @@ class Intake:
         self._concurrency = concurrency
         self._pace = pace
         self._is_held_up = is_held_up
-        self._held: set[Attempt] = set()
+        self._held: dict[Attempt, Taken] = {}
         self._paused: frozenset[str] = frozenset()
         self._stopping = False
         self._changed = threading.Condition()
@@ -80,14 +80,16 @@ class Intake:
 
     def hold(self, jobs: Iterable[Taken]) -> None:
         with self._changed:
-            self._held.update(attempt_of(taken) for taken in jobs)
+            self._held.update((attempt_of(taken), taken) for taken in jobs)
 
     def settled(self, jobs: Iterable[Taken]) -> None:
         with self._changed:
-            self._held.difference_update(attempt_of(taken) for taken in jobs)
+            for taken in jobs:
+                self._held.pop(attempt_of(taken), None)
             self._changed.notify_all()
 
-    def held_ids(self, incarnation: str) -> set[str]:
-        """Jobs that this incarnation took and has not settled."""
+    def held_entries(self, incarnation: str) -> set[tuple[str, int, str]]:
+        """The tickets (queue, lane, entry) of what this incarnation took and has not settled."""
         with self._changed:
-            return {job_id for job_id, holder, _ in self._held if holder == incarnation}
+            held = list(self._held.values())
+        return {(taken.queue, taken.lane, taken.entry) for taken in held if taken.incarnation == incarnation}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemill.errors import RemoteError
+from tidemill.telemetry import ParkReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """This worker can't run the job; no attempt is spent."""
+    """This worker can't run the job now; no attempt is spent."""
 
     reason: str
     delay_ms: int
+    label: ParkReason = "unknown_task"
 
 
 @dataclass(frozen=True, slots=True)

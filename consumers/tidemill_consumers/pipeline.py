@@ -17,6 +17,7 @@ from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.names import type_name
 from tidemill.retry import Retry
 from tidemill.task import Definition
+from tidemill.telemetry import ParkReason
 from tidemill.wire import envelope
 from tidemill.wire.envelope import Codec
 from tidemill.wire.scripts import Taken
@@ -46,10 +47,11 @@ def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
     return Run(taken, definition, retry, timeout_ms)
 
 
-def parked(taken: Taken, reason: str) -> Parked:
-    """This worker can't run the job. Each offer that was declined raised `uncounted`, so the delay doubles: a fleet in
-    mid-deploy settles soon, and one that stays broken costs little."""
-    return Parked(reason, min(settings.PARK_CAP_MS, settings.PARK_BASE_MS * 2 ** min(max(taken.uncounted, 0), 16)))
+def parked(taken: Taken, reason: str, label: ParkReason = "unknown_task") -> Parked:
+    """This worker can't run the job now. Each offer that was declined raised `uncounted`, so the delay doubles: a fleet
+    in mid-deploy settles soon, and one that stays broken costs little."""
+    doublings = min(max(taken.uncounted, 0), 16)
+    return Parked(reason, min(settings.PARK_CAP_MS, settings.PARK_BASE_MS * 2**doublings), label)
 
 
 def corrupt(what: str) -> Dead:

@@ -32,6 +32,7 @@ class Owner(Protocol):
     def accept(self, jobs: list[Taken]) -> None: ...
     def register(self) -> None: ...
     def lease_lost(self, incarnation: str) -> None: ...
+    def hand_on(self, incarnation: str) -> None: ...
     def failed(self, role: str, error: BaseException) -> None: ...
 
 
@@ -43,6 +44,7 @@ class Reader:
         self._owner = owner
         self._reserves = Reserves()
         self._turn = 0
+        self._names: set[str] = set()  # under which it has read, and whose tickets are not handed on
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._waiting: Line | None = None
@@ -80,8 +82,14 @@ class Reader:
 
     def _connected(self) -> None:
         line = open_line(self._target, settings.BLOCK_MS / 1000 + client_settings.REPLY_TIMEOUT_SECONDS)
+        incarnation = self._owner.incarnation
+        self._names.add(incarnation)
         try:
-            self._read_on(line, self._owner.incarnation)
+            # A read under a former name may have been served after all was taken from it: nobody else would look.
+            for former in self._names - {incarnation}:
+                self._owner.hand_on(former)
+                self._names.remove(former)
+            self._read_on(line, incarnation)
         finally:
             line.close()
 
@@ -144,5 +152,5 @@ class Reader:
         if not queues:
             return []
         found = line.run(self._scripts.strays(incarnation, queues, settings.MAX_PREFETCH * 2))
-        held = self._intake.held_ids(incarnation)
-        return [ticket for ticket in found if ticket.job_id not in held]
+        held = self._intake.held_entries(incarnation)
+        return [ticket for ticket in found if (ticket.queue, ticket.lane, ticket.entry) not in held]

@@ -2,7 +2,8 @@
 
 A job that was running when its worker died has its crash count raised by the reaper; past a limit it is buried. But of
 the jobs that ran in a worker when it died, one is to blame at most. So a job with SUSPECT_CRASHES on its count runs
-alone: it waits until nothing else runs here, and meanwhile nothing is taken. Its next crash is its own.
+alone, and its next crash is its own. A worker that is busy puts it off, so that an idle one finds it; when that was in
+vain too often, the worker keeps it, takes nothing more, and runs it as soon as nothing else runs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 
 from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.run import Run
-from tidemill_consumers.settings import SUSPECT_CRASHES
+from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS
 
 
 class Runs:
@@ -35,17 +36,26 @@ class Runs:
         with self._changed:
             return [*self._given.values(), *self._suspects]
 
-    def add(self, runs: Iterable[Run]) -> list[Run]:
-        """Returns those that are to be given to executors now."""
+    def add(self, runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+        """Returns those that are to be given to executors now, and those that are to be put off."""
+        now: list[Run] = []
+        put_off: list[Run] = []
         with self._changed:
-            now: list[Run] = []
+            suspects: list[Run] = []
             for run in runs:
                 if run.taken.crashes >= SUSPECT_CRASHES:
-                    self._suspects.append(run)
+                    suspects.append(run)
                 else:
                     self._given[attempt_of(run.taken)] = run
                     now.append(run)
-            return now or self._next()
+            for run in suspects:
+                is_busy = bool(self._given or self._suspects)
+                if is_busy and run.taken.uncounted < SUSPECT_OFFERS:
+                    put_off.append(run)
+                else:
+                    self._suspects.append(run)
+                    now += self._next()
+        return now, put_off
 
     def remove(self, run: Run) -> list[Run]:
         """Its outcome is known. Returns what is to be given to executors now."""

@@ -35,6 +35,8 @@ ADOPT_PAGE: Final = 200
 # A job whose worker died so often while it ran runs alone from then on: the next death is its own. One may be bad luck:
 # a machine that fails takes many jobs with it, and they must not wait for each other afterwards.
 SUSPECT_CRASHES: Final = 2
+# A busy worker puts such a job off, for an idle one to take it; but after so many hand-backs it makes itself idle.
+SUSPECT_OFFERS: Final = 8
 
 # A child process is replaced after this many jobs, or beyond this much memory: leaks of user code stay bounded.
 CHILD_MAX_JOBS: Final = 1_000

@@ -196,7 +196,7 @@ def _row(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
             return (*fence, delay_ms, record.write_error(error))
         case Dead(error):
             return (*fence, record.write_error(error))
-        case Parked(reason, delay_ms):
+        case Parked(reason, delay_ms, _):
             return (*fence, delay_ms, reason, taken.task)
         case Cancelled() | Released():
             return fence
@@ -211,8 +211,8 @@ def _report(group: Group, codes: Sequence[int]) -> None:
             telemetry.jobs_settled(queue_name, _NAMES[type(outcome)], done)
         case Retried():
             telemetry.jobs_retried(queue_name, done)
-        case Parked():
-            telemetry.jobs_parked(queue_name, "unknown_task", done)
+        case Parked(_, _, label):
+            telemetry.jobs_parked(queue_name, label, done)
         case Released():
             pass
     for (taken, outcome), code in zip(group, codes, strict=True):
@@ -237,7 +237,7 @@ def _log(taken: Taken, outcome: Outcome, code: int) -> None:
             telemetry.event(Event.JOB_RETRIED, **labels, delay_ms=delay_ms, error=error.type)
         case Dead(error, reason):
             telemetry.event(Event.JOB_DEAD, **labels, reason=reason, error=error.type)
-        case Parked(reason, delay_ms):
+        case Parked(reason, delay_ms, _):
             telemetry.event(Event.JOB_PARKED, **labels, delay_ms=delay_ms, reason=reason)
         case Cancelled():
             telemetry.event(Event.JOB_CANCELLED, **labels)

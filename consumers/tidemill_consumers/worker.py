@@ -120,7 +120,8 @@ class Worker:
         for executor in self._executors.values():
             executor.close()
         if settled:
-            self._retire()
+            with contextlib.suppress(TidemillError):  # the reaper does it when the lease is over
+                self.hand_on(self.incarnation)
         self._link.close()
         telemetry.event(
             Event.WORKER_STOPPED,
@@ -147,16 +148,15 @@ class Worker:
             self.finished(run, Released())
         return len(running)
 
-    def _retire(self) -> None:
-        with contextlib.suppress(TidemillError):  # the reaper does it when the lease is over
-            if not self._link.run(self._scripts.retire(self.incarnation, self.queues)):
-                return
-            # Tickets that were delivered in the last moment go on to other workers.
-            for queue in self.queues:
-                hand_on = self._scripts.recover(self.incarnation, queue, _HAND_ON_PAGE, _NO_BURIAL, b"")
-                while self._link.run(hand_on).moved >= _HAND_ON_PAGE:
-                    pass
-            self._link.run(self._scripts.retire(self.incarnation, self.queues))
+    def hand_on(self, incarnation: str) -> None:
+        """What was delivered to this name, which takes nothing more, goes on to other workers; and the name goes."""
+        if not self._link.run(self._scripts.retire(incarnation, self.queues)):
+            return
+        for queue in self.queues:
+            hand_on = self._scripts.recover(incarnation, queue, _HAND_ON_PAGE, _NO_BURIAL, b"")
+            while self._link.run(hand_on).moved >= _HAND_ON_PAGE:
+                pass
+        self._link.run(self._scripts.retire(incarnation, self.queues))
 
     def failed(self, role: str, error: BaseException) -> None:
         """A part of this worker has died."""
@@ -195,7 +195,11 @@ class Worker:
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
-        self._submit(self.runs.add(runs))
+        now, put_off = self.runs.add(runs)
+        for run in put_off:
+            reason = "it may be what killed its workers: it waits for one that is idle"
+            self._settlement.put(run.taken, pipeline.parked(run.taken, reason, "no_permit"))
+        self._submit(now)
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 

@@ -91,21 +91,21 @@ class Outage:
     def __init__(self, server: str, pause: Callable[[float], object]) -> None:
         self._server = server
         self._pause = pause
-        self._began: float | None = None
-        self._pause_seconds = settings.RETRY_BASE_SECONDS
+        self._began = 0.0  # monotonic seconds
+        self._failures = 0
 
     def failed(self, error: TidemillError) -> None:
         """Pauses. The first failure is not logged: it may be an idle connection that was closed."""
-        if self._began is None:
-            self._began = time.monotonic()
-        else:
+        if self._failures:
             telemetry.event(Event.SERVER_UNAVAILABLE, server=self._server, error=str(error))
-        self._pause(self._pause_seconds)
-        self._pause_seconds = min(2 * self._pause_seconds, settings.RETRY_CAP_SECONDS)
+        else:
+            self._began = time.monotonic()
+        self._pause(min(settings.RETRY_BASE_SECONDS * 2**self._failures, settings.RETRY_CAP_SECONDS))
+        self._failures = min(self._failures + 1, 16)
 
     def over(self) -> None:
         """The server has answered. Cheap: it is said after each answer."""
-        if self._began is None:
-            return
-        telemetry.event(Event.SERVER_BACK, server=self._server, outage_s=round(time.monotonic() - self._began, 1))
-        self._began, self._pause_seconds = None, settings.RETRY_BASE_SECONDS
+        if self._failures > 1:
+            outage_seconds = round(time.monotonic() - self._began, 1)
+            telemetry.event(Event.SERVER_BACK, server=self._server, outage_s=outage_seconds)
+        self._failures = 0

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tidemill import settings
-from tidemill.errors import TidemillError
+from tidemill.errors import ServerUnavailable
 from tidemill.ids import new_id
 from tidemill.target import Target
 from tidemill.telemetry import Event, event
@@ -170,7 +170,7 @@ class _Listener:
         while not self._closed.is_set():
             try:
                 self._follow()
-            except (TidemillError, OSError):
+            except ServerUnavailable:
                 pass
             except Exception as error:  # noqa: BLE001 - this thread must not die while somebody waits
                 event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=f"{type(error).__name__}: {error}")

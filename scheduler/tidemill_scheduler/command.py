@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidemill import telemetry
 from tidemill.commands.root import Context, log_options, pass_context, url_option
+from tidemill.names import type_name
+from tidemill.telemetry import Event
 
 if TYPE_CHECKING:
     from tidemill.lifecycle import Signals
@@ -41,6 +44,6 @@ def _run(service: Scheduler, signals: Signals) -> None:
     """Without its thread the process must end, instead of looking alive."""
     try:
         service.run()
-    finally:
-        if not signals.stop.is_set():
-            signals.fail()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the thread is gone
+        telemetry.event(Event.SCHEDULER_FAILED, exc=error, scheduler=service.name, error=type_name(type(error)))
+        signals.fail()

@@ -4,6 +4,9 @@ A worker is dead when its lease is over, whatever its jobs' length: liveness is 
 timeout to be recovered. Each of its queues is gone through in pages, so no call is long, and any number of schedulers
 may do it at once: recover.lua moves a ticket once. When nothing is left, the worker is forgotten (retire.lua).
 
+When a worker dies while it waits for jobs, or is cut off, the server may serve its read all the same, before it notices
+that nobody is there: so a dead worker is looked after for some time more.
+
 Leases may look over that are not: the server was down, and nobody could renew; or its clock has jumped. So a lease
 counts as over only when it could be believed for as long as it lasts: a worker that lives renews it in that time.
 """
@@ -31,6 +34,8 @@ class Reaper:
         self._scripts = scripts
         self._believed_since = time.monotonic()
         self._clock_ahead_ms: float | None = None
+        self._dead: dict[str, float] = {}  # until when they are looked after, monotonic seconds
+        self._look_at = 0.0
 
     def distrust_leases(self, uptime_seconds: float = 0) -> None:
         """They are believed since the server is up."""
@@ -77,6 +82,19 @@ class Reaper:
             if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
                 return
         self._link.run(self._scripts.retire(incarnation, queues))
+        self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
+
+    def look_after_the_dead(self) -> float | None:
+        """Recovers what was delivered to them since. Returns when to look again, in ms from now; None: no need."""
+        now = time.monotonic()
+        if self._dead and now >= self._look_at:
+            queues = self._link.run(self._scripts.queue_names())
+            for incarnation, until in list(self._dead.items()):
+                self._recover(incarnation, queues)
+                if now >= until:
+                    del self._dead[incarnation]
+            self._look_at = now + settings.LAST_READ_LOOK_MS / 1000
+        return max(0.0, self._look_at - now) * 1000 if self._dead else None
 
     def _page(self, incarnation: str, queue: str) -> int:
         error = RemoteError(

@@ -100,6 +100,9 @@ class Scheduler:
         elif survey.next_wheel_ms is not None:
             waits.append(survey.next_wheel_ms - now_ms)
         waits.append(self._reap(survey))
+        look_ms = self._reaper.look_after_the_dead()
+        if look_ms is not None:
+            waits.append(look_ms)
         if survey.next_expiry_ms is not None:
             waits.append(survey.next_expiry_ms - now_ms)
             if survey.next_expiry_ms <= now_ms:

@@ -17,7 +17,12 @@ RECOVER_PAGE: Final = 100
 MAX_CRASHES: Final = 3
 # Lease of a worker that left no description: the default of `tidemill worker`.
 DEFAULT_LEASE_MS: Final = 30_000
-# The server's clock against this process's: what differs by more between two looks was no slow reply but a jump.
+# A dead worker's blocking read lives on at the server, for a minute at most (BLOCK_MS of workers), and what it is
+# served is delivered to nobody: so long, and so often, a dead worker is looked after.
+LAST_READ_MS: Final = 65_000
+LAST_READ_LOOK_MS: Final = 5_000
+# The server's clock against this process's: a difference that grows by more between two looks is no slow reply, but a
+# jump.
 CLOCK_JUMP_MS: Final = 2_000
 # Records dropped in one call, and how often that is looked at.
 SWEEP_PAGE: Final = 500

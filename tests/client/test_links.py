@@ -26,6 +26,7 @@ from tidemill import (
     TidemillError,
     call,
 )
+from tidemill.errors import GroupMissing
 from tidemill.wire.command import Command
 
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
@@ -383,6 +384,14 @@ def test_a_server_without_memory_refuses_new_jobs_only(own_server: Server) -> No
         assert waiting.cancel() is True
         own_server.client.config_set("maxmemory", "0")
         assert mill.enqueue("a.task").state == "ready"
+
+
+def test_a_missing_consumer_group_is_told_apart(mill: Tidemill) -> None:
+    read: Command[Any] = Command(
+        ("XREADGROUP", "GROUP", "g", "me", "STREAMS", "tm:{0}:nothing", ">"), lambda reply: reply
+    )
+    with pytest.raises(GroupMissing, match=r"unix:|redis:"):
+        mill.client.link.run(read)
 
 
 def test_an_answer_that_is_an_error_names_the_server(mill: Tidemill) -> None:

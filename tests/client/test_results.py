@@ -15,7 +15,7 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_worker
 from servers import Server
-from tidemill import Job, JobCancelled, JobExpired, JobFailed, JobNotFound, Task, Tidemill
+from tidemill import Job, JobCancelled, JobExists, JobExpired, JobFailed, JobNotFound, Task, Tidemill
 
 
 @pytest.fixture
@@ -228,6 +228,41 @@ def test_a_fork_waits_by_a_connection_of_its_own(mill: Tidemill, work: Task[[str
         assert later.cancel()
         with pytest.raises(JobCancelled):
             waiting.result(20)
+
+
+def test_a_user_who_may_not_listen_gets_results_later(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+    mill = Tidemill(server.url)
+
+    @mill.task(name="a.task")
+    def work() -> str:
+        return "done"
+
+    try:
+        server.client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-ssubscribe")
+        with Tidemill(server.url.replace("://", "://app:pw@"), deadline=0.2) as producer:
+            job = producer.enqueue("a.task")
+            with ThreadPoolExecutor() as threads, running_worker(mill), caplog.at_level("WARNING"):
+                assert threads.submit(job.result, 20).result(20) == "done"
+            pending = producer.named("a.task").using(delay=60).enqueue()
+            with pytest.raises(TimeoutError):
+                pending.result(timeout=0.3)
+        assert "ssubscribe" in caplog.text
+    finally:
+        mill.close()
+        server.close()
+
+
+def test_a_dead_letter_whose_unique_key_is_taken_stays_dead(mill: Tidemill, work: Task[[str], str]) -> None:
+    with running_worker(mill):
+        job = work.using(unique="one").enqueue("fail")
+        with pytest.raises(JobFailed):
+            job.result(timeout=10)
+    holder = work.using(unique="one").enqueue("tide")
+    with pytest.raises(JobExists, match=f"job {job.id}: its unique key is held by job {holder.id}") as caught:
+        job.retry()
+    assert caught.value.job_id == holder.id
+    assert job.refresh().state == "dead"
 
 
 def test_a_job_that_succeeded_can_neither_be_cancelled_nor_retried(mill: Tidemill, work: Task[[str], str]) -> None:

@@ -1,97 +1,133 @@
-"""Recurring jobs: one job an occurrence, whoever keeps the time."""
+"""Recurring jobs: once an occurrence, whatever number of schedulers; after an outage; with damaged definitions."""
 
 from __future__ import annotations
 
-import threading
-import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from conditions import eventually
 from fleet import running_scheduler, running_worker
 from servers import Server
-
-from tidemill import Tidemill
+from tidemill import Tidemill, current_job
 from tidemill.recurring import Recurring
+from tidemill.schedule import Interval, MissedRuns, to_wire
+from tidemill.wire import envelope
+from tidemill_scheduler import settings
+
+HOUR_MS = 3_600_000
 
 
-def _ids(server: Server) -> set[str]:
-    return {key.rpartition("job:")[2] for key in server.all_keys() if ":job:every:" in key}
+def now_ms(mill: Tidemill) -> int:
+    return mill.client.link.run(mill.client.scripts.server_time())
 
 
-def _set_due(server: Server, name: str, milliseconds_ago: int) -> int:
-    due_ms = int(time.time() * 1000) - milliseconds_ago
-    due_ms -= due_ms % 60_000
-    server.client.zadd("tm:{0}:occurrences", {name: due_ms})
-    return due_ms
+def set_back(server: Server, mill: Tidemill, name: str, due_ms: int) -> None:
+    """As if no scheduler had been up since."""
+    server.client.zadd(mill.client.scripts.keys.occurrences, {name: due_ms})
 
 
-def _declare(mill: Tidemill, missed: str) -> Recurring:
-    @mill.task(name="tick")
-    def tick() -> None:
-        pass
-
-    return mill.every("* * * * *", tick, missed=missed)  # type: ignore[arg-type]  # one of the three, by the test
-
-
-def test_three_schedulers_make_one_job_of_each_occurrence(mill: Tidemill, server: Server) -> None:
-    runs: list[float] = []
-    enough = threading.Event()
+def test_each_occurrence_makes_one_job_however_many_schedulers_run(mill: Tidemill) -> None:
+    ran: list[str] = []
 
     @mill.task()
-    def beat() -> None:
-        runs.append(time.time())
-        if len(runs) == 3:
-            enough.set()
+    def beat(word: str) -> None:
+        ran.append(f"{current_job().id} {word}")
 
-    declared = mill.every(timedelta(seconds=1), beat)
-    with running_worker(mill), running_scheduler(mill), running_scheduler(mill), running_scheduler(mill):
-        assert enough.wait(20)
-    ids = _ids(server)
-    assert len(ids) == len(runs)
-    assert all(int(job_id.rpartition(":")[2]) % 1000 == 0 for job_id in ids)
-    assert all(job_id.startswith(f"every:{declared.name}:") for job_id in ids)
+    with running_scheduler(mill), running_scheduler(mill), running_scheduler(mill), running_worker(mill):
+        began_ms = now_ms(mill)
+        declared = mill.every(timedelta(seconds=1), beat, args=("tick",), name="beat")
+        eventually(lambda: len(ran) >= 2, "it ran twice")
+    occurrences = [int(line.split()[0].rpartition(":")[2]) for line in ran]
+    assert len(set(occurrences)) == len(occurrences), "none ran twice"
+    assert all(due_ms % 1_000 == 0 and due_ms > began_ms for due_ms in occurrences)
+    assert [line.split()[1] for line in ran] == ["tick"] * len(ran)
+    assert ran[0].split()[0] == declared.occurrence_id(occurrences[0])
 
 
-def test_after_an_outage_one_job_stands_for_all_that_were_missed(mill: Tidemill, server: Server) -> None:
-    declared = _declare(mill, "once")
-    due_ms = _set_due(server, declared.name, 10 * 60_000)
+@pytest.mark.parametrize(
+    ("missed", "expected"),
+    [("once", 1), ("skip", 0), ("all", 5)],
+)
+def test_what_was_missed_while_no_scheduler_was_up_follows_the_rule(
+    mill: Tidemill, server: Server, missed: str, expected: int
+) -> None:
+    @mill.task()
+    def report() -> None: ...
+
+    # Half past each hour, so that no occurrence is near.
+    minute = (datetime.now(UTC) + timedelta(minutes=30)).minute
+    declared = mill.every(f"{minute} * * * *", report, name="report", missed=missed)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - it is one
+    first_ms = declared.schedule.next_after_ms(now_ms(mill) - 5 * HOUR_MS)
+    set_back(server, mill, "report", first_ms)
+    occurrences = mill.client.scripts.keys.occurrences
     with running_scheduler(mill):
-        eventually(lambda: _ids(server), "the occurrence is made")
-        eventually(lambda: server.client.zscore("tm:{0}:occurrences", declared.name) > due_ms, "the next one is set")
-    assert len(_ids(server)) == 1
+        eventually(lambda: server.client.zscore(occurrences, "report") > now_ms(mill), "it was handled")
+        jobs = mill.inspect.jobs("default")
+    assert len(jobs) == expected
+    handled = {declared.occurrence_id(first_ms + hour * HOUR_MS) for hour in range(5)}
+    assert {job.id for job in jobs} <= handled
 
 
-def test_after_an_outage_each_missed_occurrence_is_made_if_so_declared(mill: Tidemill, server: Server) -> None:
-    declared = _declare(mill, "all")
-    _set_due(server, declared.name, 10 * 60_000)
+def _definition(**changes: object) -> bytes:
+    fields: dict[str, object] = {
+        "task": "task",
+        "schedule": to_wire(Interval(1_000)),
+        "missed": "once",
+        "body": b"\x92\x90\x80",
+        "queue": "default",
+        "priority": "normal",
+        "result_ttl_ms": None,
+        "options": b"",
+    }
+    return envelope.pack(fields | changes)
+
+
+DAMAGED: dict[str, Callable[[], bytes]] = {
+    "no msgpack": lambda: b"\xc1",
+    "no map": lambda: envelope.pack([1]),
+    "a field too many": lambda: _definition(colour="red"),
+    "a queue that is none": lambda: _definition(queue="Not Valid"),
+    "a queue of another type": lambda: _definition(queue=7),
+    "a task that is none": lambda: _definition(task=""),
+    "a priority that is none": lambda: _definition(priority="urgent"),
+    "arguments that are no bytes": lambda: _definition(body="text"),
+    "options that are no bytes": lambda: _definition(options=[1]),
+    "a time to live that is none": lambda: _definition(result_ttl_ms=-1),
+    "a rule that is none": lambda: _definition(missed="sometimes"),
+    "a schedule that is none": lambda: _definition(schedule={"kind": "lunar"}),
+    "an expression that is none": lambda: _definition(schedule={"kind": "cron", "expression": "?", "tz": "UTC"}),
+    "a zone that nobody knows": lambda: _definition(schedule={"kind": "cron", "expression": "* * * * *", "tz": "No"}),
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_definition_is_put_off_and_the_others_keep_their_time(
+    mill: Tidemill, server: Server, caplog: pytest.LogCaptureFixture, damaged: Callable[[], bytes]
+) -> None:
+    keys = mill.client.scripts.keys
+    began_ms = now_ms(mill)
+    for name, definition in (("bad", damaged()), ("good", _definition())):
+        server.client.hset(keys.recurring, name, definition)
+        set_back(server, mill, name, began_ms - 10)
     with running_scheduler(mill):
-        eventually(lambda: len(_ids(server)) >= 10, "all of them are made")
+        eventually(lambda: len(mill.inspect.jobs("default")) >= 1, "the good one has made its job")
+        eventually(lambda: server.client.zscore(keys.occurrences, "bad") > began_ms, "the bad one was put off")
+    assert server.client.zscore(keys.occurrences, "bad") >= began_ms + settings.BROKEN_DEFINITION_MS
+    assert {job.task for job in mill.inspect.jobs("default")} == {"task"}
+    assert server.client.hexists(keys.recurring, "bad"), "a person can look at it"
+    assert "recurring job bad" in caplog.text
 
 
-def test_after_an_outage_missed_occurrences_are_skipped_if_so_declared(mill: Tidemill, server: Server) -> None:
-    declared = _declare(mill, "skip")
-    _set_due(server, declared.name, 10 * 60_000)
-    now_ms = time.time() * 1000
+def test_an_occurrence_without_a_definition_is_dropped(mill: Tidemill, server: Server) -> None:
+    keys = mill.client.scripts.keys
+    set_back(server, mill, "nobody", now_ms(mill) - 10)
     with running_scheduler(mill):
-        eventually(lambda: server.client.zscore("tm:{0}:occurrences", declared.name) > now_ms, "the next one is set")
-    # The newest occurrence may be less than a minute old: that one is late, not missed.
-    assert len(_ids(server)) <= 1
+        eventually(lambda: server.client.zscore(keys.occurrences, "nobody") is None, "it is gone")
 
 
-def test_a_definition_that_can_not_be_read_does_not_stop_the_others(mill: Tidemill, server: Server) -> None:
-    declared = _declare(mill, "once")
-    server.client.hset("tm:{0}:recurring", "broken", b"\xc1 not ours")
-    _set_due(server, "broken", 60_000)
-    _set_due(server, declared.name, 60_000)
-    with running_scheduler(mill):
-        eventually(lambda: _ids(server), "the healthy one is made")
-        in_half_an_hour = (time.time() + 1800) * 1000
-        eventually(lambda: server.client.zscore("tm:{0}:occurrences", "broken") > in_half_an_hour, "it is put off")
-    assert server.client.hexists("tm:{0}:recurring", "broken"), "what can't be read is not thrown away"
-
-
-def test_an_occurrence_without_a_definition_is_forgotten(mill: Tidemill, server: Server) -> None:
-    _set_due(server, "gone", 60_000)
-    with running_scheduler(mill):
-        eventually(lambda: server.client.zscore("tm:{0}:occurrences", "gone") is None, "it is removed")
-    assert not _ids(server)
+def test_a_definition_reads_as_it_was_written() -> None:
+    recurring = Recurring("name", "task", Interval(5_000), MissedRuns.SKIP, b"\x92\x90\x80", "slow", "high", 5, b"o")
+    assert recurring.jobs().queue == "slow"
+    assert recurring.occurrence_id(7) == "every:name:7"

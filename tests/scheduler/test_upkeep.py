@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
-
 from tidemill import JobExpired, Tidemill, call
 from tidemill.connection import Link
 from tidemill.telemetry import QueueSample

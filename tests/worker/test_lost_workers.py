@@ -11,8 +11,9 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
-from tidemill import JobCancelled, JobFailed, Tidemill, current_job
-from tidemill_consumers.settings import SUSPECT_CRASHES, WorkerSettings
+from tidemill import Job, JobCancelled, JobFailed, Tidemill, current_job
+from tidemill_consumers import settings
+from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS, WorkerSettings
 from tidemill_scheduler import settings as scheduler_settings
 from worker import jobs_app
 from worker.processes import APP, lines, running
@@ -54,21 +55,20 @@ def test_the_job_of_a_killed_worker_is_recovered_and_completes_once(app: Tidemil
     assert app.inspect.workers() == []
 
 
-def test_a_job_that_kills_its_workers_is_buried_and_its_neighbours_are_not(
-    app: Tidemill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_kills_its_workers_is_buried(app: Tidemill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_settings, "MAX_CRASHES", 2)
-    journal, release, log = tmp_path / "journal", tmp_path / "release", tmp_path / "log"
-    neighbour = jobs_app.hold.enqueue(str(journal), str(release))
-    with running(log, app.url, "worker", APP, "--processes=2", LEASE), running_scheduler(app):
-        eventually(lambda: lines(journal), "the neighbour runs")
-        poison = jobs_app.kills_its_worker.enqueue()
+    poison = jobs_app.kills_its_worker.enqueue()
+    with running(tmp_path / "log", app.url, "worker", APP, "--processes=2", LEASE), running_scheduler(app):
         with pytest.raises(JobFailed, match="worker_lost: its worker died 3 times while it ran"):
             poison.result(timeout=40)
-        release.touch()
-        assert "attempt" in neighbour.result(timeout=20)
-    assert neighbour.record.crashes <= SUSPECT_CRASHES
+        assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
     assert app.inspect.queue("default").dead == 1
+    assert (poison.attempt, poison.record.attempt) == (1, 3)
+
+
+def suspect(server: Server, mill: Tidemill, job: Job[None], offers: int = 0) -> None:
+    """As the record is after its worker has died twice, and after so many workers were too busy for it."""
+    server.client.hset(mill.client.scripts.keys.job(job.id), mapping={"k": SUSPECT_CRASHES, "v": offers, "a": offers})
 
 
 def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: Server) -> None:
@@ -91,13 +91,43 @@ def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: S
     suspects = [run.enqueue("suspect"), run.enqueue("another")]
     jobs += [run.enqueue(f"{number}") for number in range(4, 8)]
     for job in suspects:
-        server.client.hset(mill.client.scripts.keys.job(job.id), "k", SUSPECT_CRASHES)
+        suspect(server, mill, job, offers=SUSPECT_OFFERS)
     with running_worker(mill, WorkerSettings(concurrency=4)):
         for job in [*jobs, *suspects]:
             job.result(timeout=10)
     assert seen["suspect"] == ["suspect"]
     assert seen["another"] == ["another"]
     assert any(len(names) > 1 for names in seen.values())
+
+
+def test_a_busy_worker_leaves_a_suspect_to_one_that_is_idle(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
+    release, started = threading.Event(), threading.Event()
+
+    @mill.task()
+    def block() -> None:
+        started.set()
+        release.wait(20)
+
+    @mill.task()
+    def run() -> None: ...
+
+    with running_worker(mill, WorkerSettings(concurrency=4)):
+        blocking = block.enqueue()
+        assert started.wait(10)
+        mill.inspect.pause("default")
+        job = run.enqueue()
+        suspect(server, mill, job)
+        mill.inspect.resume("default")
+        eventually(lambda: job.refresh().state == "scheduled", "it was put off")
+        assert "waits for one that is idle" in job.record.parked
+        with running_scheduler(mill), running_worker(mill, WorkerSettings(concurrency=4)):
+            job.result(timeout=20)
+        assert job.attempt == 1
+        release.set()
+        blocking.result(timeout=10)
 
 
 def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill: Tidemill, server: Server) -> None:
@@ -109,17 +139,16 @@ def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill:
         release.wait(20)
 
     @mill.task()
-    def suspect() -> None:
+    def run() -> None:
         raise AssertionError("it ran")
 
     with running_worker(mill, WorkerSettings(concurrency=4)) as worker:
         blocking = block.enqueue()
         assert started.wait(10)
         mill.inspect.pause("default")
-        eventually(lambda: worker.intake.set_paused(frozenset({"default"})) is False, "nothing is taken")
-        cancelled, returned = suspect.enqueue(), suspect.enqueue()
+        cancelled, returned = run.enqueue(), run.enqueue()
         for job in (cancelled, returned):
-            server.client.hset(mill.client.scripts.keys.job(job.id), "k", SUSPECT_CRASHES)
+            suspect(server, mill, job, offers=SUSPECT_OFFERS)
         mill.inspect.resume("default")
         eventually(lambda: returned.refresh().state == "running", "it waits in the worker")
         cancelled.cancel()
@@ -130,6 +159,31 @@ def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill:
     assert blocking.refresh().state == "succeeded"
     assert returned.refresh().state == "ready"
     assert returned.attempt == 0
+
+
+def test_a_job_that_was_delivered_to_a_dead_workers_last_read_is_recovered(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_settings, "LAST_READ_LOOK_MS", 100)
+
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    scripts, run = mill.client.scripts, mill.client.link.run
+    run(scripts.register("ghost", 200, ["default"], {}, {"lease_ms": "200"}))
+    with running_scheduler(mill):
+        eventually(lambda: mill.inspect.workers() == [], "it was taken for dead")
+        # What its blocking read would do, if the server has not noticed yet that nobody is there any more.
+        job = add.enqueue(1, 2)
+        assert [ticket.job_id for ticket in run(scripts.listen("ghost", ["default"], 1_000))] == [job.id]
+        with running_worker(mill):
+            assert job.result(timeout=20) == 3
+    assert job.record.crashes == 0
+
+
+def test_dead_workers_are_looked_after_for_longer_than_a_read_can_block() -> None:
+    assert scheduler_settings.LAST_READ_MS > settings.BLOCK_MS
 
 
 def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
@@ -158,7 +212,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
         release.set()
         assert job.result(timeout=10) == 2
         eventually(lambda: not worker.runs.all(), "both have ended")
-        eventually(lambda: worker.intake.held_ids(worker.incarnation) == set(), "nothing is held any more")
+        eventually(lambda: worker.intake.held_entries(worker.incarnation) == set(), "nothing is held any more")
     assert sorted(told_to_stop) == [False, True]
     assert "lease lost" in caplog.text
     assert "result refused" in caplog.text

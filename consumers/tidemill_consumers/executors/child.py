@@ -116,7 +116,7 @@ def _message(outcome: Outcome) -> tuple[dict[str, object], bytes]:
             return {"kind": "retried", "delay_ms": delay_ms, **_error(error)}, b""
         case Dead(error, reason):
             return {"kind": "dead", "reason": reason, **_error(error)}, b""
-        case Parked(reason, delay_ms):
+        case Parked(reason, delay_ms, _):
             return {"kind": "parked", "reason": reason, "delay_ms": delay_ms}, b""
         case _:
             raise AssertionError(f"a child can't decide {outcome}: its worker does")
