@@ -220,26 +220,30 @@ def _report(group: Group, codes: Sequence[int]) -> None:
 
 
 def _log(taken: Taken, outcome: Outcome, code: int) -> None:
-    labels: dict[str, Any] = {
-        "job_id": taken.id,
-        "task": taken.task,
-        "queue": taken.queue,
-        "attempt": taken.tries,
-        "traceparent": taken.trace,
-    }
-    if code == _FENCED:
-        telemetry.event(Event.JOB_FENCED, **labels)
-        return
+    what, details = (Event.JOB_FENCED, {}) if code == _FENCED else event_of(outcome)
+    telemetry.event(
+        what,
+        job_id=taken.id,
+        task=taken.task,
+        queue=taken.queue,
+        attempt=taken.tries,
+        traceparent=taken.trace,
+        **details,
+    )
+
+
+def event_of(outcome: Outcome) -> tuple[Event, dict[str, Any]]:
+    """What is logged of an outcome, and which fields it has beside the job's."""
     match outcome:
         case Succeeded():
-            telemetry.event(Event.JOB_SUCCEEDED, **labels)
+            return Event.JOB_SUCCEEDED, {}
         case Retried(error, delay_ms):
-            telemetry.event(Event.JOB_RETRIED, **labels, delay_ms=delay_ms, error=error.type)
+            return Event.JOB_RETRIED, {"delay_ms": delay_ms, "error": error.type}
         case Dead(error, reason):
-            telemetry.event(Event.JOB_DEAD, **labels, reason=reason, error=error.type)
+            return Event.JOB_DEAD, {"reason": reason, "error": error.type}
         case Parked(reason, delay_ms, _):
-            telemetry.event(Event.JOB_PARKED, **labels, delay_ms=delay_ms, reason=reason)
+            return Event.JOB_PARKED, {"delay_ms": delay_ms, "reason": reason}
         case Cancelled():
-            telemetry.event(Event.JOB_CANCELLED, **labels)
+            return Event.JOB_CANCELLED, {}
         case Released():
-            telemetry.event(Event.JOB_RELEASED, **labels)
+            return Event.JOB_RELEASED, {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -11,17 +10,14 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
-from tidemill import logs, recurring, validation
+from tidemill import logs, recurring, registration, validation
 from tidemill.client import Client
 from tidemill.enqueueing import DEFAULT_QUEUE
-from tidemill.errors import InvalidInput
 from tidemill.inspection import Inspection
 from tidemill.job import Job, JobState
-from tidemill.names import module_name
 from tidemill.options import Duration, Options, Priority, retry_policy
 from tidemill.retry import NO_RETRY, Retry
 from tidemill.settings import SERVER_DEADLINE_SECONDS
-from tidemill.signatures import checker
 from tidemill.target import Target, checked_url
 from tidemill.task import AsyncTask, Definition, NamedTask, Task
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
@@ -122,33 +118,17 @@ class Tidemill:
         retry = retry_policy(retry)
 
         def register(function: Callable[..., Any], /) -> Any:
-            if not inspect.isfunction(function):
-                raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
-            task = validation.task_name(_task_name(function) if name is None else name)
-            is_async = inspect.iscoroutinefunction(function)
-            definition = Definition(
-                name=task,
-                function=function,
-                queue=queue,
-                retry=retry,
-                timeout_ms=timeout_ms,
-                executor=_executor(task, executor, is_async),
-                check=checker(function, task),
+            definition = registration.define(
+                function, name=name, queue=queue, retry=retry, timeout_ms=timeout_ms, executor=executor
             )
-            self._add(definition)
-            made: Task[..., Any] = (AsyncTask if is_async else Task)(self.client, definition, options)
+            registration.add(definition, self.tasks)
+            self.codec.carry_annotations(function)
+            made: Task[..., Any] = (AsyncTask if definition.executor == "async" else Task)(
+                self.client, definition, options
+            )
             return made
 
         return register
-
-    def _add(self, definition: Definition) -> None:
-        known = self.tasks.get(definition.name)
-        if known is not None and not _is_same(known.function, definition.function):
-            raise InvalidInput(
-                f"task {definition.name!r} is registered already, for {known.function!r}: give one of them a name="
-            )
-        self.tasks[definition.name] = definition
-        self.codec.carry_annotations(definition.function)
 
     def carry(self, dataclass: C) -> C:
         """Registers a dataclass (as a decorator, or called) that arguments or results may contain.
@@ -203,14 +183,14 @@ class Tidemill:
         """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
 
         tz: an IANA zone for a cron expression; UTC by default.
-        name: what the recurring job is called; by default as its task. One that is published again under its name is
-            replaced, so a change of the schedule in the code is a change of the schedule.
+        name: what the recurring job is called; by default as its task (the second of a task has a digest behind that).
+            One that is published again under its name is replaced, so a change in the code is a change of the schedule.
         missed: what happens to occurrences while no scheduler was up: one job for all of them ("once"), none ("skip"),
             or each ("all").
 
         It lives in Redis, so schedulers need no code of yours. It is published at once, except at the top level of a
         module that is being imported: an import never talks to a server, and the worker that is given the module
-        publishes. Raises InvalidInput for a wrong schedule, zone or name, or if a task has two without a name.
+        publishes. `remove_recurring` ends it. Raises InvalidInput for a wrong schedule, zone or name.
         """
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
         if not _is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
@@ -249,10 +229,7 @@ class Tidemill:
         body = self.codec.encode_call(tuple(args), dict(kwargs or {}))
         declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
         if name is None and self._declared.get(declared.name, declared) != declared:
-            raise InvalidInput(
-                f"a recurring job {declared.name!r} is declared already, with another schedule or arguments: "
-                "give one of them a name="
-            )
+            declared = recurring.told_apart(declared)
         self._declared[declared.name] = declared
         return declared
 
@@ -270,6 +247,16 @@ class Tidemill:
         """`publish` for async code."""
         for declared in self.declared:
             await self.client.arun(recurring.publish(self.client, declared))
+
+    def remove_recurring(self, name: str) -> bool:
+        """Ends a recurring job, by its name. Its occurrences that are jobs already stay. False: there was none."""
+        self._declared.pop(name, None)
+        return self.client.run(recurring.remove(self.client, name))
+
+    async def aremove_recurring(self, name: str) -> bool:
+        """`remove_recurring` for async code."""
+        self._declared.pop(name, None)
+        return await self.client.arun(recurring.remove(self.client, name))
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -296,29 +283,6 @@ class Tidemill:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _task_name(function: Callable[..., object]) -> str:
-    qualified = function.__qualname__.rpartition("<locals>.")[2]
-    return f"{module_name(function.__module__)}.{qualified}"
-
-
-def _is_same(known: Callable[..., object], function: Callable[..., object]) -> bool:
-    """The same function, perhaps loaded twice: as `__main__` and by its module's name, or by a reload."""
-    if known is function:
-        return True
-    assert inspect.isfunction(known)
-    assert inspect.isfunction(function)
-    alike = (known.__code__, known.__defaults__) == (function.__code__, function.__defaults__)
-    return alike and known.__closure__ is None and function.__closure__ is None
-
-
-def _executor(task: str, wanted: str | None, is_async: bool) -> str:
-    if is_async and wanted not in (None, "async"):
-        raise InvalidInput(f"task {task}: an `async def` runs on the loop; executor={wanted!r} is for plain functions")
-    if not is_async and wanted == "async":
-        raise InvalidInput(f"task {task}: executor='async' needs an `async def`; use 'thread' or 'process'")
-    return wanted or ("async" if is_async else "thread")
 
 
 def _is_importing(frame: FrameType | None) -> bool:

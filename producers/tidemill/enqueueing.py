@@ -55,7 +55,11 @@ def many(plan: Plan) -> Operation[list[Job[Any]]]:
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     jobs: list[Job[Any]] = []
     for start in range(0, len(new), settings.ENQUEUE_CHUNK_JOBS):
-        jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS])
+        try:
+            jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS])
+        except QueueFull as error:
+            error.enqueued = tuple(jobs)
+            raise
     return jobs
 
 

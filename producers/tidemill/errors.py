@@ -15,12 +15,16 @@
     ├── GroupMissing                       a stream or its consumer group was deleted; workers make it again
     └── ServerUnsuitable                   too old, or configured so that it would lose jobs
 
-`result()` also raises the built-in TimeoutError. Errors of redis-py never leave `connection.py`.
+`result()` also raises the built-in TimeoutError. Errors of redis-py never leave `tidemill.connection`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidemill.job import Job
 
 
 class TidemillError(Exception):
@@ -42,12 +46,14 @@ class PayloadTooLarge(InvalidInput):
 class QueueFull(TidemillError):
     """The queue, or the server's memory, has no room. Nothing was enqueued.
 
-    `retry_after` is an estimate in seconds of when there will be room.
+    `retry_after` is an estimate in seconds of when there will be room. `enqueued` has the jobs of `enqueue_many` that
+    got in before: its chunks are taken whole or not at all, in order.
     """
 
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.enqueued: tuple[Job[Any], ...] = ()
 
 
 class JobExists(TidemillError):

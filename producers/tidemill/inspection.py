@@ -11,6 +11,7 @@ from tidemill.client import Batch
 from tidemill.errors import CorruptRecord, RemoteError
 from tidemill.job import Job, JobState, state_of
 from tidemill.wire.command import Command
+from tidemill.wire.keys import LANES
 from tidemill.wire.record import Record, from_hash
 from tidemill.wire.scripts import QueueFigures
 
@@ -131,15 +132,24 @@ class Inspection:
         most = validation.whole("offset", offset, 0, 10**9) + validation.whole("limit", limit, 1, 10**9)
         found: list[Record] = []
         for place in _places(wanted):
-            start = 0
-            while len(found) < most:
-                ids: list[str] = yield self._client.scripts.page(place, queue, start, _PAGE)
+            cursor = _Cursor()
+            while len(found) < most and not cursor.is_at_end:
+                ids = yield from self._page(place, queue, cursor)
                 records = yield from self._records(queue, ids)
                 found += [record for record in records if wanted in (None, state_of(record))]
-                start += len(ids)
-                if len(ids) < _PAGE:
-                    break
         return [Job(self._client, record.id, state_of(record), record) for record in found[offset:most]]
+
+    def _page(self, place: str, queue: str, cursor: _Cursor) -> Operation[list[str]]:
+        """The next ids of a place; moves the cursor behind them."""
+        if place in LANES:
+            tickets: list[tuple[str, str]] = yield self._client.scripts.tickets(queue, place, cursor.entry, _PAGE)
+            ids = [job_id for _, job_id in tickets]
+            cursor.entry = tickets[-1][0] if tickets else cursor.entry
+        else:
+            ids = yield self._client.scripts.page(place, queue, cursor.offset, _PAGE)
+            cursor.offset += len(ids)
+        cursor.is_at_end = len(ids) < _PAGE
+        return ids
 
     def _records(self, queue: str, ids: list[str]) -> Operation[list[Record]]:
         """The records that there are, in one round trip."""
@@ -150,18 +160,28 @@ class Inspection:
     def _purge(self, queue: str) -> Operation[int]:
         validation.queue_name(queue)
         cancelled = 0
-        for place in ("scheduled", "high", "normal", "low"):
-            start = 0
-            while ids := (yield self._client.scripts.page(place, queue, start, _PAGE)):
+        for place in ("scheduled", *LANES):
+            cursor = _Cursor()
+            while not cursor.is_at_end:
+                ids = yield from self._page(place, queue, cursor)
                 records = yield from self._records(queue, ids)
                 # A purge must not stop what runs, nor count what was cancelled before.
                 waiting = [record.id for record in records if record.state in (JobState.SCHEDULED, JobState.READY)]
                 if waiting:
                     states = yield self._client.scripts.cancel(waiting)
                     cancelled += states.count("cancelled")
-                # A cancelled job leaves the wheel; its ticket stays in a stream until a worker reads it.
-                start += len(ids) - (len(waiting) if place == "scheduled" else 0)
+                # A cancelled job leaves the wheel, and the others move up; a ticket stays until a worker reads it.
+                cursor.offset -= len(waiting)
         return cancelled
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """How far a place was read: zsets by rank, streams by entry."""
+
+    offset: int = 0
+    entry: str = ""
+    is_at_end: bool = False
 
 
 def _read_leniently(command: Command[Record | None], job_id: str, queue: str) -> Command[Record | None]:
@@ -183,7 +203,7 @@ def _places(state: JobState | None) -> Iterator[str]:
         case JobState.SCHEDULED | JobState.DEAD:
             yield str(state)
         case JobState.READY | JobState.RUNNING:
-            yield from ("high", "normal", "low")
+            yield from LANES
         case JobState.SUCCEEDED | JobState.CANCELLED | JobState.EXPIRED:
             yield "finished"
         case None:

@@ -31,6 +31,7 @@ class Recurring:
     body: bytes
     queue: str = ""  # until it is published, for a task that is known by its name alone
     priority: str = "normal"
+    expires_ms: int | None = None
     result_ttl_ms: int | None = None
     options: bytes = b""
 
@@ -39,7 +40,14 @@ class Recurring:
         return f"every:{self.name}:{due_ms}"
 
     def jobs(self) -> NewJobs:
-        return NewJobs(self.queue, self.task, self.priority, result_ttl_ms=self.result_ttl_ms, options=self.options)
+        return NewJobs(
+            self.queue,
+            self.task,
+            self.priority,
+            expires_ms=self.expires_ms,
+            result_ttl_ms=self.result_ttl_ms,
+            options=self.options,
+        )
 
     def pack(self) -> bytes:
         return envelope.pack(
@@ -50,6 +58,7 @@ class Recurring:
                 "body": self.body,
                 "queue": self.queue,
                 "priority": self.priority,
+                "expires_ms": self.expires_ms,
                 "result_ttl_ms": self.result_ttl_ms,
                 "options": self.options,
             }
@@ -89,6 +98,7 @@ def declare(
         body=body,
         queue=options.queue or "",
         priority=options.priority,
+        expires_ms=options.expires_ms,
         result_ttl_ms=options.result_ttl_ms,
         options=options.carried,
     )
@@ -100,6 +110,18 @@ def _default_name(task: str) -> str:
         return task
     digest = blake2b(task.encode(), digest_size=4).hexdigest()
     return f"{task[: validation.MAX_RECURRING_CHARS - 9]}-{digest}"
+
+
+def told_apart(recurring: Recurring) -> Recurring:
+    """The second schedule of a task: named by the task and a digest of schedule and arguments."""
+    digest = blake2b(recurring.pack(), digest_size=4).hexdigest()
+    return replace(recurring, name=f"{recurring.name[: validation.MAX_RECURRING_CHARS - 9]}-{digest}")
+
+
+def remove(client: Client, name: str) -> Operation[bool]:
+    """Ends a recurring job; its occurrences that are jobs already stay."""
+    known: int = yield client.scripts.undeclare(validation.recurring_name(name))
+    return bool(known)
 
 
 def publish(client: Client, recurring: Recurring) -> Operation[None]:

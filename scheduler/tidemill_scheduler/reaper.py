@@ -18,7 +18,7 @@ from typing import Final
 
 from tidemill import telemetry
 from tidemill.connection import Link
-from tidemill.errors import RemoteError
+from tidemill.errors import RemoteError, ServerUnavailable, TidemillError
 from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.scripts import Scripts
@@ -32,14 +32,10 @@ class Reaper:
     def __init__(self, link: Link, scripts: Scripts) -> None:
         self._link = link
         self._scripts = scripts
-        self._believed_since = time.monotonic()
+        self._believed_since = float("-inf")  # monotonic seconds
         self._clock_ahead_ms: float | None = None
         self._dead: dict[str, float] = {}  # until when they are looked after, monotonic seconds
         self._look_at = 0.0
-
-    def distrust_leases(self, uptime_seconds: float = 0) -> None:
-        """They are believed since the server is up."""
-        self._believed_since = time.monotonic() - uptime_seconds
 
     def look_at_clock(self, now_ms: int) -> None:
         """The server's clock, as it was just now. If it has jumped since the last time, leases are not believed."""
@@ -48,23 +44,26 @@ class Reaper:
             jump_ms = ahead_ms - self._clock_ahead_ms
             if abs(jump_ms) > settings.CLOCK_JUMP_MS:
                 telemetry.event(Event.CLOCK_JUMPED, by_ms=round(jump_ms))
-                self.distrust_leases()
+                self._believed_since = time.monotonic()
         self._clock_ahead_ms = ahead_ms
 
     def run(self, now_ms: int) -> int | None:
         """Recovers what is to be recovered. Returns when to look again, in ms from now; None: nothing is waited for."""
+        over = [name for name, lease_end_ms in self._link.run(self._scripts.workers()) if lease_end_ms <= now_ms]
+        if not over:
+            return None
+        believed_ms = self._believed_ms()
         waits: list[int] = []
         queues: list[str] | None = None
-        for incarnation, lease_end_ms in self._link.run(self._scripts.workers()):
-            if lease_end_ms > now_ms:
-                continue
-            grace_ms = self._lease_ms(incarnation) - self._believed_ms()
+        for incarnation in over:
+            grace_ms = self._lease_ms(incarnation) - believed_ms
             if grace_ms > 0:
                 waits.append(grace_ms)
                 continue
             if queues is None:
                 queues = self._link.run(self._scripts.queue_names())
-            self._recover(incarnation, queues)
+            if not self._recover(incarnation, queues):
+                waits.append(settings.FAILED_RETRY_MS)
         return min(waits, default=None)
 
     def _lease_ms(self, incarnation: str) -> int:
@@ -72,17 +71,28 @@ class Reaper:
         return int(told) if told.isdecimal() else settings.DEFAULT_LEASE_MS
 
     def _believed_ms(self) -> int:
-        return int((time.monotonic() - self._believed_since) * 1000)
+        """For how long leases can be believed. Asked before each recovery: a restart may pass without being noticed."""
+        now = time.monotonic()
+        self._believed_since = max(self._believed_since, now - self._link.run(self._scripts.uptime_seconds()))
+        return int((now - self._believed_since) * 1000)
 
-    def _recover(self, incarnation: str, queues: list[str]) -> None:
-        for queue in queues:
-            moved = settings.RECOVER_PAGE
-            while moved >= settings.RECOVER_PAGE:
-                moved = self._page(incarnation, queue)
-            if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
-                return
-        self._link.run(self._scripts.retire(incarnation, queues))
+    def _recover(self, incarnation: str, queues: list[str]) -> bool:
+        """False: the server refused a part of it."""
+        try:
+            for queue in queues:
+                moved = settings.RECOVER_PAGE
+                while moved >= settings.RECOVER_PAGE:
+                    moved = self._page(incarnation, queue)
+                if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
+                    return True
+            self._link.run(self._scripts.retire(incarnation, queues))
+        except ServerUnavailable:
+            raise
+        except TidemillError as error:  # keys that a foreign hand has changed: other workers are not kept waiting
+            telemetry.event(Event.SCHEDULER_FAILED, role=f"reaper of worker {incarnation}", error=str(error))
+            return False
         self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
+        return True
 
     def look_after_the_dead(self) -> float | None:
         """Recovers what was delivered to them since. Returns when to look again, in ms from now; None: no need."""

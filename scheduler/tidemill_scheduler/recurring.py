@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidemill import telemetry, validation
 from tidemill.connection import Link
-from tidemill.errors import CorruptRecord, InvalidInput
+from tidemill.errors import CorruptRecord, ServerUnavailable
 from tidemill.recurring import Recurring, unpack
 from tidemill.schedule import plan
 from tidemill.telemetry import Event
@@ -27,7 +27,9 @@ class RecurringJobs:
                 continue
             try:
                 self._tick(_checked(unpack(name, definition)), due_ms, now_ms)
-            except (CorruptRecord, InvalidInput) as error:
+            except ServerUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others
                 self._postpone(name, due_ms, now_ms, error)
 
     def _tick(self, recurring: Recurring, due_ms: int, now_ms: int) -> None:
@@ -64,8 +66,9 @@ def _checked(recurring: Recurring) -> Recurring:
     validation.priority(recurring.priority)
     if not _are_bytes(recurring.body, recurring.options):
         raise CorruptRecord(f"the recurring job {recurring.name!r} holds arguments or options that are not bytes")
-    if recurring.result_ttl_ms is not None:
-        validation.whole("result_ttl_ms", recurring.result_ttl_ms, 0, validation.MAX_DELAY_DAYS * 86_400_000)
+    for name, value in (("result_ttl_ms", recurring.result_ttl_ms), ("expires_ms", recurring.expires_ms)):
+        if value is not None:
+            validation.whole(name, value, 0, validation.MAX_DELAY_DAYS * 86_400_000)
     return recurring
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from tidemill import telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Line, Link, open_line
-from tidemill.errors import TidemillError
+from tidemill.errors import ServerUnavailable, TidemillError
 from tidemill.ids import new_id
 from tidemill.lifecycle import Outage
 from tidemill.telemetry import Event
@@ -71,7 +72,6 @@ class Scheduler:
             line = open_line(self._target)
             try:
                 line.subscribe([self._scripts.keys.alarm])
-                self._reaper.distrust_leases(self._link.run(self._scripts.uptime_seconds()))
                 self._line = line
                 self._follow(line, outage)
             finally:
@@ -94,44 +94,55 @@ class Scheduler:
 
     def _work(self, survey: Survey) -> float:
         """Does what is due. Returns after how many milliseconds, counted from the survey, to look again."""
-        now_ms, waits = survey.now_ms, [float(settings.IDLE_MS)]
+        return min(
+            settings.IDLE_MS,
+            self._promote(survey),
+            self._reap(survey),
+            self._duty("expiry", survey.next_expiry_ms, survey.now_ms, self._janitor.expire),
+            self._duty(
+                "recurring", survey.next_occurrence_ms, survey.now_ms, lambda: self._recurring.run(survey.now_ms)
+            ),
+            self._sweep(),
+        )
+
+    def _duty(self, role: str, due_ms: int | None, now_ms: int, duty: Callable[[], object]) -> float:
+        """Does it if it is due. What the server refuses must not keep the other duties."""
+        if due_ms is None:
+            return settings.IDLE_MS
+        if due_ms > now_ms:
+            return due_ms - now_ms
+        try:
+            duty()
+        except ServerUnavailable:
+            raise
+        except TidemillError as error:
+            telemetry.event(Event.SCHEDULER_FAILED, role=role, error=str(error))
+            return settings.FAILED_RETRY_MS
+        return 0
+
+    def _promote(self, survey: Survey) -> float:
         if survey.due_queues:
-            waits.append(self._promoter.run(survey.due_queues, now_ms))
-        elif survey.next_wheel_ms is not None:
-            waits.append(survey.next_wheel_ms - now_ms)
-        waits.append(self._reap(survey))
-        look_ms = self._reaper.look_after_the_dead()
-        if look_ms is not None:
-            waits.append(look_ms)
-        if survey.next_expiry_ms is not None:
-            waits.append(survey.next_expiry_ms - now_ms)
-            if survey.next_expiry_ms <= now_ms:
-                self._janitor.expire()
-        if survey.next_occurrence_ms is not None:
-            waits.append(survey.next_occurrence_ms - now_ms)
-            if survey.next_occurrence_ms <= now_ms:
-                self._recurring.run(now_ms)
-        waits.append(self._sweep())
-        return min(waits)
+            return self._promoter.run(survey.due_queues, survey.now_ms)
+        return settings.IDLE_MS if survey.next_wheel_ms is None else survey.next_wheel_ms - survey.now_ms
 
     def _reap(self, survey: Survey) -> float:
+        look_ms = self._reaper.look_after_the_dead() or settings.IDLE_MS
         if survey.next_lease_end_ms is None:
-            return settings.IDLE_MS
+            return look_ms
         until_ms = survey.next_lease_end_ms - survey.now_ms
         held_ms = (self._reap_at - time.monotonic()) * 1000
         if until_ms > 0 or held_ms > 0:
-            return max(until_ms, held_ms)
+            return min(max(until_ms, held_ms), look_ms)
         again_ms = self._reaper.run(survey.now_ms)
-        if again_ms is not None:
-            self._reap_at = time.monotonic() + again_ms / 1000
-            return again_ms
-        return 0
+        if again_ms is None:
+            return 0
+        self._reap_at = time.monotonic() + again_ms / 1000
+        return min(again_ms, look_ms)
 
     def _sweep(self) -> float:
-        now = time.monotonic()
-        if now < self._sweep_at:
-            return (self._sweep_at - now) * 1000
-        if not self._janitor.sweep():
-            return 0
-        self._sweep_at = now + settings.SWEEP_EVERY_MS / 1000
-        return settings.SWEEP_EVERY_MS
+        left_ms = int((self._sweep_at - time.monotonic()) * 1000)
+        return self._duty("janitor", left_ms, 0, self._sweep_once)
+
+    def _sweep_once(self) -> None:
+        if self._janitor.sweep():
+            self._sweep_at = time.monotonic() + settings.SWEEP_EVERY_MS / 1000

@@ -24,6 +24,8 @@ LAST_READ_LOOK_MS: Final = 5_000
 # The server's clock against this process's: a difference that grows by more between two looks is no slow reply, but a
 # jump.
 CLOCK_JUMP_MS: Final = 2_000
+# What the server has refused (keys that a foreign hand has changed) is tried again after this; the rest goes on.
+FAILED_RETRY_MS: Final = 1_000
 # Records dropped in one call, and how often that is looked at.
 SWEEP_PAGE: Final = 500
 SWEEP_EVERY_MS: Final = 60_000

@@ -206,16 +206,30 @@ def test_a_change_of_the_schedule_replaces_it(url: str) -> None:
             }
 
 
-def test_two_schedules_of_a_task_need_names(mill: Tidemill) -> None:
-    mill.every(timedelta(minutes=5), "images.cleanup")
-    mill.every(timedelta(minutes=5), "images.cleanup")
-    with pytest.raises(InvalidInput, match=r"'images.cleanup' is declared already, with another schedule or arguments"):
-        mill.every(timedelta(minutes=10), "images.cleanup")
-    with pytest.raises(InvalidInput, match="give one of them a name="):
-        mill.every(timedelta(minutes=5), "images.cleanup", args=[1])
+def test_two_schedules_of_a_task_are_told_apart_even_without_names(mill: Tidemill) -> None:
+    first = mill.every(timedelta(minutes=5), "images.cleanup")
+    again = mill.every(timedelta(minutes=5), "images.cleanup")
+    other = mill.every(timedelta(minutes=10), "images.cleanup")
+    with_arguments = mill.every(timedelta(minutes=5), "images.cleanup", args=[1])
+    assert first == again
+    assert first.name == "images.cleanup"
+    assert set(published(mill)) == {first.name, other.name, with_arguments.name}
+    assert len(published(mill)) == 3
     mill.every(timedelta(minutes=10), "images.cleanup", name="slow")
     mill.every(timedelta(minutes=20), "images.cleanup", name="slow")
     assert published(mill)["slow"].schedule == Interval(1_200_000)
+
+
+async def test_a_recurring_job_ends_when_it_is_removed(mill: Tidemill) -> None:
+    mill.every(timedelta(minutes=5), "images.cleanup")
+    assert mill.remove_recurring("images.cleanup") is True
+    assert published(mill) == {}
+    assert mill.remove_recurring("images.cleanup") is False
+    await mill.aevery(timedelta(minutes=5), "images.cleanup", name="again")
+    assert await mill.aremove_recurring("again") is True
+    await mill.apublish()
+    assert published(mill) == {}
+    await mill.aclose()
 
 
 def test_the_name_of_a_task_with_a_long_name_is_stable_and_its_jobs_ids_are_valid(mill: Tidemill) -> None:

@@ -11,8 +11,7 @@ from conditions import eventually
 from fleet import running_scheduler, running_worker
 from servers import Server
 from tidemill import Tidemill, current_job
-from tidemill.recurring import Recurring
-from tidemill.schedule import Interval, MissedRuns, to_wire
+from tidemill.schedule import Interval, to_wire
 from tidemill.wire import envelope
 from tidemill_scheduler import settings
 
@@ -127,7 +126,15 @@ def test_an_occurrence_without_a_definition_is_dropped(mill: Tidemill, server: S
         eventually(lambda: server.client.zscore(keys.occurrences, "nobody") is None, "it is gone")
 
 
-def test_a_definition_reads_as_it_was_written() -> None:
-    recurring = Recurring("name", "task", Interval(5_000), MissedRuns.SKIP, b"\x92\x90\x80", "slow", "high", 5, b"o")
-    assert recurring.jobs().queue == "slow"
-    assert recurring.occurrence_id(7) == "every:name:7"
+def test_an_occurrence_that_nobody_starts_in_time_expires(mill: Tidemill, server: Server) -> None:
+    @mill.task(name="tick", expires=0.3)
+    def tick() -> None:
+        pass
+
+    declared = mill.every(timedelta(hours=1), tick)
+    due_ms = now_ms(mill) // HOUR_MS * HOUR_MS
+    set_back(server, mill, declared.name, due_ms)
+    with running_scheduler(mill):
+        job_id = declared.occurrence_id(due_ms)
+        eventually(lambda: server.client.exists(f"tm:{{0}}:job:{job_id}"), "the occurrence is made")
+        eventually(lambda: mill.job(job_id).state == "expired", "it expires")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,6 +12,7 @@ from conditions import eventually
 from fleet import running_scheduler, running_worker
 from servers import Server
 from tidemill import Tidemill, current_job
+from tidemill.wire.command import Command
 from tidemill.wire.scripts import Recovered, Scripts
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_scheduler import settings
@@ -30,37 +32,43 @@ def now_ms(mill: Tidemill) -> int:
     return mill.client.link.run(mill.client.scripts.server_time())
 
 
-def test_a_lease_that_is_over_is_not_believed_before_the_server_is_up_for_as_long(mill: Tidemill) -> None:
+def server_is_up_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    command = Command(("ECHO", seconds), int)
+    monkeypatch.setattr(Scripts, "uptime_seconds", Mock(return_value=command))
+
+
+def test_a_lease_that_is_over_is_not_believed_before_the_server_is_up_for_as_long(
+    mill: Tidemill, monkeypatch: pytest.MonkeyPatch
+) -> None:
     register(mill, "worker", lease_ms=1, told_ms="5000")
     reaper = Reaper(mill.client.link, mill.client.scripts)
-    reaper.distrust_leases(uptime_seconds=1)
     eventually(lambda: mill.inspect.workers()[0].lease_end_ms < now_ms(mill), "its lease is over")
-    wait_ms = reaper.run(now_ms(mill))
-    assert wait_ms is not None
-    assert 3_000 < wait_ms <= 4_000
+    server_is_up_for(monkeypatch, seconds=1)
+    assert reaper.run(now_ms(mill)) == 4_000
     assert names(mill) == ["worker"]
-    reaper.distrust_leases(uptime_seconds=6)
-    assert reaper.run(now_ms(mill)) is None
+    server_is_up_for(monkeypatch, seconds=6)
+    assert Reaper(mill.client.link, mill.client.scripts).run(now_ms(mill)) is None
     assert names(mill) == []
 
 
 @pytest.mark.parametrize("told_ms", ["", "soon", "-5", "1e9"])
-def test_a_worker_that_says_nothing_sensible_of_its_lease_has_the_default_one(mill: Tidemill, told_ms: str) -> None:
+def test_a_worker_that_says_nothing_sensible_of_its_lease_has_the_default_one(
+    mill: Tidemill, monkeypatch: pytest.MonkeyPatch, told_ms: str
+) -> None:
     register(mill, "worker", lease_ms=1, told_ms=told_ms)
-    reaper = Reaper(mill.client.link, mill.client.scripts)
-    reaper.distrust_leases(uptime_seconds=settings.DEFAULT_LEASE_MS / 1000 - 5)
     eventually(lambda: mill.inspect.workers()[0].lease_end_ms < now_ms(mill), "its lease is over")
-    assert reaper.run(now_ms(mill)) is not None
-    reaper.distrust_leases(uptime_seconds=settings.DEFAULT_LEASE_MS / 1000 + 1)
-    assert reaper.run(now_ms(mill)) is None
+    server_is_up_for(monkeypatch, seconds=settings.DEFAULT_LEASE_MS // 1000 - 5)
+    assert Reaper(mill.client.link, mill.client.scripts).run(now_ms(mill)) == 5_000
+    server_is_up_for(monkeypatch, seconds=settings.DEFAULT_LEASE_MS // 1000)
+    assert Reaper(mill.client.link, mill.client.scripts).run(now_ms(mill)) is None
 
 
 def test_after_a_jump_of_the_clock_no_lease_is_believed_for_its_own_length(
-    mill: Tidemill, caplog: pytest.LogCaptureFixture
+    mill: Tidemill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    server_is_up_for(monkeypatch, seconds=100)
     register(mill, "worker", lease_ms=1, told_ms="5000")
     reaper = Reaper(mill.client.link, mill.client.scripts)
-    reaper.distrust_leases(uptime_seconds=100)
     server_ms = now_ms(mill)
     reaper.look_at_clock(server_ms)
     reaper.look_at_clock(server_ms + 10)
@@ -85,15 +93,13 @@ def test_a_worker_that_renews_its_lease_in_the_last_moment_keeps_it(
         return recover(self, incarnation, *rest)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(Scripts, "recover", renew_first)
-    reaper = Reaper(link, scripts)
-    reaper.distrust_leases(uptime_seconds=100)
-    reaper.run(now_ms(mill))
+    server_is_up_for(monkeypatch, seconds=100)
+    Reaper(link, scripts).run(now_ms(mill))
     assert names(mill) == ["worker"]
 
 
-def test_a_server_that_was_away_for_longer_than_a_lease_costs_no_running_job_its_worker() -> None:
-    server = Server()
-    mill = Tidemill(server.url)
+def test_a_server_that_was_away_for_longer_than_a_lease_costs_no_running_job_its_worker(own_server: Server) -> None:
+    mill = Tidemill(own_server.url)
     release, started = threading.Event(), threading.Event()
 
     @mill.task()
@@ -107,15 +113,14 @@ def test_a_server_that_was_away_for_longer_than_a_lease_costs_no_running_job_its
         incarnation = worker.incarnation
         job = work.enqueue()
         assert started.wait(10)
-        server.kill()
+        own_server.kill()
         down_until = time.monotonic() + 1.8
         eventually(lambda: time.monotonic() > down_until, "it is down for longer than the lease")
-        server.start()
+        own_server.start()
         eventually(lambda: mill.inspect.workers()[0].lease_end_ms > now_ms(mill), "the worker has renewed")
         release.set()
         assert job.result(timeout=20) == 1
         assert worker.incarnation == incarnation
-    server.close()
 
 
 def test_pages_are_gone_through_to_the_end(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +133,8 @@ def test_pages_are_gone_through_to_the_end(mill: Tidemill, monkeypatch: pytest.M
     assert len(takings.jobs) == 10
     assert isinstance(link.run(scripts.recover("worker", "default", 3, 3, b"")), Recovered)
     link.run(scripts.retire("worker", ["default"]))  # its lease ends now, since it holds jobs
-    reaper = Reaper(link, scripts)
-    reaper.distrust_leases(uptime_seconds=100)
-    reaper.run(now_ms(mill))
+    server_is_up_for(monkeypatch, seconds=100)
+    Reaper(link, scripts).run(now_ms(mill))
     assert names(mill) == []
     assert {str(job.refresh().state) for job in jobs} == {"ready"}
     assert {job.record.crashes for job in jobs} == {1}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from servers import Server
 from tidemill import Tidemill
 from worker import jobs_app
 from worker.processes import TESTS
@@ -19,3 +20,11 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
     monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     yield jobs_app.mill
     jobs_app.mill.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that a test may harm."""
+    found = Server()
+    yield found
+    found.close()

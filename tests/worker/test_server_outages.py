@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +11,6 @@ from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
 from tidemill import Tidemill, call
 from tidemill_consumers.settings import WorkerSettings
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may harm."""
-    found = Server()
-    yield found
-    found.close()
 
 
 def test_a_server_that_is_killed_and_started_again_costs_no_job(

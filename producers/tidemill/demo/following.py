@@ -30,8 +30,7 @@ class Stopped(Exception):
 
 def clear() -> None:
     """Ends what a demo leaves on a server of yours, should it be stopped: waiting jobs, and the recurring one."""
-    client = app.mill.client
-    client.link.run(client.scripts.undeclare(app.every_second.name))
+    app.mill.remove_recurring(app.every_second.name)
     for queue in (FILES, FOLDERS, SAMPLES):
         app.mill.inspect.purge(queue)
 

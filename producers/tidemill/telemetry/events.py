@@ -77,7 +77,7 @@ class Event(Enum):
         "recurring.enqueued",
         INFO,
         "recurring job enqueued",
-        "name job_id task queue late_ms",
+        "name task queue count",
     )
     RECURRING_MISSED = "recurring.missed", WARNING, "recurring runs missed", "name task queue count"
 

@@ -84,12 +84,14 @@ class Inspecting(Shard):
         return Command(("HGETALL", self.keys.worker(incarnation)), parse)
 
     def page(self, place: str, queue: str, offset: int, count: int) -> Command[list[str]]:
-        """Ids in a place of a queue: scheduled, dead or finished (by time), or a lane's tickets (by age)."""
-        if place in ("scheduled", "dead", "finished"):
-            name = {"scheduled": self.keys.wheel, "dead": self.keys.dead, "finished": self.keys.done}[place]
-            return Command(("ZRANGE", name(queue), offset, offset + count - 1), texts)
-        words = ("XRANGE", self.keys.ready(queue, place), "-", "+", "COUNT", offset + count)
-        return Command(words, lambda reply: [text(entry[1][1]) for entry in reply[offset:]])
+        """Ids in a place of a queue by time: scheduled, dead or finished."""
+        name = {"scheduled": self.keys.wheel, "dead": self.keys.dead, "finished": self.keys.done}[place]
+        return Command(("ZRANGE", name(queue), offset, offset + count - 1), texts)
+
+    def tickets(self, queue: str, lane: str, after: str, count: int) -> Command[list[tuple[str, str]]]:
+        """(entry, job id) of a lane's tickets, the oldest first, from behind the entry `after` ("" = the first) on."""
+        words = ("XRANGE", self.keys.ready(queue, lane), f"({after}" if after else "-", "+", "COUNT", count)
+        return Command(words, lambda reply: [(text(entry), text(fields[1])) for entry, fields in reply])
 
     def server_time(self) -> Command[int]:
         """Unix time of the server in ms."""

@@ -97,8 +97,9 @@ class Scheduling(Shard):
         now_ms: Argument = "",
     ) -> Command[int]:
         """The number of jobs made; -1: another scheduler was first."""
+        lives: Argument = "" if shared.expires_ms is None else shared.expires_ms
         ttl: Argument = "" if shared.result_ttl_ms is None else shared.result_ttl_ms
-        arguments = (now_ms, name, seen_ms, next_ms, shared.queue, shared.task, shared.priority, ttl)
+        arguments = (now_ms, name, seen_ms, next_ms, shared.queue, shared.task, shared.priority, lives, ttl)
         keys = (self.keys.occurrences, self.keys.queue(shared.queue))
         return call(load("tick"), keys, (*arguments, shared.options, body, *job_ids), int)
 

@@ -3,25 +3,30 @@
 -- The job's id is name + time, and the due time must still be the one that the caller saw: any number of schedulers
 -- make one job. With allow-oom, since a scheduler that is refused could not sweep either.
 -- KEYS  1 occurrences (zset)  2 queue settings (hash)
--- ARGV  1 now  2 name  3 due seen ms  4 next ms  5 queue  6 task  7 priority  8 result ttl ms ('' = default)  9 options
---       10 body  then the ids to make
+-- ARGV  1 now  2 name  3 due seen ms  4 next ms  5 queue  6 task  7 priority  8 lives for ms ('' = does not expire)
+--       9 result ttl ms ('' = default)  10 options  11 body  then the ids to make
 -- returns the number of jobs made; -1 when another scheduler was first
--- include: clock root record expect ticket create
+-- include: clock root record expect alarm ticket expiry create
 local now, queue = clock(ARGV[1]), ARGV[5]
 local seen = redis.call('ZSCORE', KEYS[1], ARGV[2])
 if not seen or tonumber(seen) ~= tonumber(ARGV[3]) then return -1 end
 expect('hash', KEYS[2])
-local job = { queue = queue, task = ARGV[6], priority = ARGV[7], due = now, result_ttl = ARGV[8], options = ARGV[9] }
-if #ARGV > 10 then
+local job = {
+  queue = queue, task = ARGV[6], priority = ARGV[7], due = now,
+  expires = ARGV[8] ~= '' and now + tonumber(ARGV[8]), result_ttl = ARGV[9], options = ARGV[10],
+}
+if job.expires then expect('zset', root .. 'expiring') end
+if #ARGV > 11 then
   redis.call('SADD', root .. 'queues', queue)
   redis.call('HSET', KEYS[2], 'known', 1)
 end
 local made = 0
-for i = 11, #ARGV do
+for i = 12, #ARGV do
   if not read(ARGV[i])[1] then
-    create(job, ARGV[i], '', ARGV[10], now)
+    create(job, ARGV[i], '', ARGV[11], now)
     made = made + 1
   end
 end
 redis.call('ZADD', KEYS[1], ARGV[4], ARGV[2])
+if job.expires and made > 0 then announce_expiry(job.expires) end
 return made
