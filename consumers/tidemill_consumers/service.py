@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ _WRONG_INPUT: Final = 2
 def run_one(settings: WorkerSettings) -> int:
     """Runs a worker in this process until a signal, or until its supervisor is gone. Returns the exit code."""
     signals = Signals()
+    print_promptly()
     for name in settings.queues:
         validation.queue_name(name)
     mill = load_app(settings.app_path)
@@ -49,6 +51,12 @@ def run_one(settings: WorkerSettings) -> int:
     mill.close()
     _end_within(_EXIT_SECONDS, int(signals.failed))
     return int(signals.failed)
+
+
+def print_promptly() -> None:
+    """What jobs print is seen as they print it, also in a file or a container's log."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _end_within(seconds: float, code: int) -> None:

@@ -77,22 +77,30 @@ class Reaper:
         return int((now - self._believed_since) * 1000)
 
     def _recover(self, incarnation: str, queues: list[str]) -> bool:
-        """False: the server refused a part of it."""
-        try:
-            for queue in queues:
-                moved = settings.RECOVER_PAGE
-                while moved >= settings.RECOVER_PAGE:
-                    moved = self._page(incarnation, queue)
-                if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
-                    return True
+        """False: the server refused a part of it, and the worker is not forgotten."""
+        complete = True
+        for queue in queues:
+            moved = self._all_of(incarnation, queue)
+            if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
+                return True
+            complete = complete and moved is not None
+        if complete:
             self._link.run(self._scripts.retire(incarnation, queues))
+            self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
+        return complete
+
+    def _all_of(self, incarnation: str, queue: str) -> int | None:
+        """Page after page; None if the server refused: a queue whose keys were damaged must not keep the others."""
+        moved = settings.RECOVER_PAGE
+        try:
+            while moved >= settings.RECOVER_PAGE:
+                moved = self._page(incarnation, queue)
         except ServerUnavailable:
             raise
-        except TidemillError as error:  # keys that a foreign hand has changed: other workers are not kept waiting
-            telemetry.event(Event.SCHEDULER_FAILED, role=f"reaper of worker {incarnation}", error=str(error))
-            return False
-        self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
-        return True
+        except TidemillError as error:
+            telemetry.event(Event.SCHEDULER_FAILED, role=f"reaper of queue {queue}", error=str(error))
+            return None
+        return moved
 
     def look_after_the_dead(self) -> float | None:
         """Recovers what was delivered to them since. Returns when to look again, in ms from now; None: no need."""

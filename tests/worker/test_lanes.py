@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import Final
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,8 @@ def test_high_goes_first_and_the_others_still_move(mill: Tidemill, monkeypatch: 
     assert len(order) == 181
 
 
-def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill) -> None:
+def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "prefetch", Mock(return_value=100))  # all of them are taken at once
     order: list[str] = []
 
     @mill.task()
