@@ -64,6 +64,11 @@ class Intake:
                 self._changed.wait()
         return ()
 
+    @property
+    def paused(self) -> frozenset[str]:
+        """The queues that nothing is taken from."""
+        return self._paused
+
     def pause(self, queues: frozenset[str]) -> None:
         """These are paused too."""
         with self._changed:

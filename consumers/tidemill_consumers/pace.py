@@ -2,35 +2,40 @@
 
 The free slots, and beyond them what the process would finish within PREFETCH_MS at the pace of its recent jobs. With
 jobs of a second that is nothing, and no worker holds what another could start; with jobs of a microsecond it is enough
-that the process never waits for a round trip.
+that the process never waits for a round trip. Executors have paces of their own, and the slowest that was busy lately
+counts: which one the next jobs are for is only known when they are taken.
 """
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from typing import Final
 
 from tidemill_consumers import settings
 
 # Weight of the newest observation in the running mean: about the last fifty jobs count.
 _WEIGHT: Final = 0.02
+# An executor that had no job for so long does not count any more.
+_LATELY_SECONDS: Final = 10.0
 
 
 class Pace:
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._concurrency = concurrency
-        self._mean_ms = math.inf
+        self._clock = clock
+        self._by_executor: dict[str, tuple[float, float]] = {}  # mean ms, when it was last observed
 
-    def observe(self, duration_ms: float) -> None:
+    def observe(self, executor: str, duration_ms: float) -> None:
         """A job took this long. Slow jobs count at once and in full: the backlog they make is other workers' loss."""
-        if math.isinf(self._mean_ms) or duration_ms > self._mean_ms:
-            self._mean_ms = duration_ms
-        else:
-            self._mean_ms += _WEIGHT * (duration_ms - self._mean_ms)
+        mean_ms, _ = self._by_executor.get(executor, (0.0, 0.0))
+        mean_ms = max(duration_ms, mean_ms + _WEIGHT * (duration_ms - mean_ms))
+        self._by_executor[executor] = mean_ms, self._clock()
 
     def prefetch(self) -> int:
         """How many jobs to hold beyond the free slots."""
-        if math.isinf(self._mean_ms):
-            return 0
-        jobs = self._concurrency * settings.PREFETCH_MS / max(self._mean_ms, 0.001)
+        since = self._clock() - _LATELY_SECONDS
+        slowest_ms = max((mean for mean, seen in list(self._by_executor.values()) if seen >= since), default=math.inf)
+        jobs = self._concurrency * settings.PREFETCH_MS / max(slowest_ms, 0.001)
         return int(min(jobs, settings.MAX_PREFETCH)) if jobs >= self._concurrency else 0

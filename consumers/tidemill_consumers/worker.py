@@ -248,7 +248,7 @@ class Worker:
         if not run.finish():
             return
         if run.started_at:
-            self._pace.observe((time.monotonic() - run.started_at) * 1000)
+            self._pace.observe(run.definition.executor, (time.monotonic() - run.started_at) * 1000)
         # In this order: `stop` closes the settlement as soon as nothing runs.
         self._settlement.put(run.taken, outcome)
         was_isolating = self.runs.is_isolating

@@ -73,15 +73,28 @@ def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill, monkeypatc
 def test_a_worker_holds_what_it_would_finish_in_one_round_trip() -> None:
     pace = Pace(concurrency=10)
     assert pace.prefetch() == 0, "before the first job nothing is known"
-    pace.observe(1)
+    pace.observe("thread", 1)
     assert pace.prefetch() == 10 * settings.PREFETCH_MS
-    pace.observe(0.001)
+    pace.observe("thread", 0.001)
     assert pace.prefetch() > 10 * settings.PREFETCH_MS
     for _ in range(1_000):
-        pace.observe(0)
+        pace.observe("thread", 0)
     assert pace.prefetch() == settings.MAX_PREFETCH
-    pace.observe(60_000)
+    pace.observe("thread", 60_000)
     assert pace.prefetch() == 0, "one slow job is enough: others could start what is held"
+
+
+def test_the_slowest_executor_that_was_busy_lately_decides_what_is_held() -> None:
+    now_seconds = 0.0
+    pace = Pace(10, clock=lambda: now_seconds)
+    pace.observe("thread", 0.001)
+    assert pace.prefetch() > 0
+    pace.observe("process", 1_000)
+    pace.observe("thread", 0.001)
+    assert pace.prefetch() == 0, "many fast jobs do not hide that another executor is slow"
+    now_seconds = 60.0
+    pace.observe("thread", 0.001)
+    assert pace.prefetch() > 0, "nothing slow has come for a minute"
 
 
 def test_no_worker_holds_long_jobs_that_another_could_start(mill: Tidemill) -> None:
