@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Final
+from typing import Final, TextIO
 
 from tidemill import telemetry, validation
 from tidemill.errors import InvalidInput
@@ -63,7 +63,8 @@ def _end_within(seconds: float, code: int) -> None:
     """The interpreter waits for threads that user code left behind, but not for ever: their jobs were handed back."""
 
     def end() -> None:
-        for stream in (sys.stdout, sys.stderr):
+        streams: tuple[TextIO, ...] = (sys.stdout, sys.stderr)
+        for stream in streams:
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
         os._exit(code)

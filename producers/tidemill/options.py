@@ -24,7 +24,7 @@ class Choices(TypedDict, total=False):
     job_id: an id of your own; a job with this id that exists already is returned instead of making another.
     unique: while a job of this task with this key is not over, no other is made;
     on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
-    expires: not to be started after this much time: the job ends as EXPIRED.
+    expires: not to be started, or tried again, after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
     retry, timeout: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
     """
