@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import Final, TextIO
+from typing import Final
 
 from tidemill import telemetry, validation
 from tidemill.errors import InvalidInput
@@ -55,16 +54,16 @@ def run_one(settings: WorkerSettings) -> int:
 
 def print_promptly() -> None:
     """What jobs print is seen as they print it, also in a file or a container's log."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)
 
 
 def _end_within(seconds: float, code: int) -> None:
     """The interpreter waits for threads that user code left behind, but not for ever: their jobs were handed back."""
 
     def end() -> None:
-        streams: tuple[TextIO, ...] = (sys.stdout, sys.stderr)
-        for stream in streams:
+        for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
         os._exit(code)

@@ -17,7 +17,7 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Literal, TextIO, cast
+from typing import Any, Final, Literal, cast
 
 from tidemill import logs
 from tidemill.app import Tidemill
@@ -93,8 +93,7 @@ def _run(mill: Tidemill, channel: Channel, taken: Taken) -> Outcome:
 
 def _flush() -> None:
     """What a job printed must not wait in a buffer that dies with the process; a job may have closed it."""
-    streams: tuple[TextIO, ...] = (sys.stdout, sys.stderr)
-    for stream in streams:
+    for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
 
