@@ -1,4 +1,6 @@
-"""Server memory of a queued job, as it is held and with its arguments in one value: python tests/benchmarks/memory_per_job.py
+"""Server memory of a queued job, as it is held and with its arguments in one value.
+
+Run it with `.venv/bin/python tests/benchmarks/memory_per_job.py`.
 
 The arguments are an int and a 64-byte string. Each figure is the growth of `used_memory` on a fresh server.
 """
