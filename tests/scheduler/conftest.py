@@ -11,7 +11,7 @@ from servers import Server
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    """A server that a test may harm."""
-    found = Server()
+    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
+    found = Server(None, "--appendfsync", "always")
     yield found
     found.close()

@@ -24,7 +24,7 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    """A server that a test may harm."""
-    found = Server()
+    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
+    found = Server(None, "--appendfsync", "always")
     yield found
     found.close()

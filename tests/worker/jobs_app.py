@@ -54,7 +54,10 @@ def stubborn(journal: str) -> None:
         try:
             wait_for(f"{journal}.never")
         except BaseException as error:  # noqa: BLE001 - it is what must not help
-            note(journal, type(error).__name__)
+            seen: BaseException | None = error
+            while seen is not None:  # it may hit while a lock is released, which raises an error of its own
+                note(journal, type(seen).__name__)
+                seen = seen.__context__
 
 
 @mill.task()

@@ -264,24 +264,30 @@ def test_a_consumer_group_that_was_destroyed_is_made_again_and_nothing_is_lost(m
 
 
 def test_jobs_whose_reply_was_lost_on_the_way_are_found_in_the_pending_list(mill: Tidemill, server: Server) -> None:
+    release, started = threading.Event(), threading.Event()
+
+    @mill.task()
+    def block() -> None:
+        started.set()
+        release.wait(20)
+
     @mill.task()
     def add(a: int, b: int) -> int:
         return a + b
 
-    keys = mill.client.scripts.keys
-    with running_worker(mill, WorkerSettings(concurrency=4, lease_ms=60_000)) as worker:
-        assert add.enqueue(1, 2).result(timeout=10) == 3
-        mill.inspect.pause("default")
+    with running_worker(mill, WorkerSettings(concurrency=1)) as worker:
+        blocking = block.enqueue()
+        assert started.wait(10)  # and so the reader waits for room
         lost, delivered = add.enqueue(5, 6), add.enqueue(7, 8)
-        eventually(lambda: server.client.info("clients")["blocked_clients"] == 0, "the reader waits for the resume")
-        server.client.hdel(keys.queue("default"), "paused")  # nobody is told
         # As the reader would have done it: one job was taken, of the other only the ticket was delivered.
         client, scripts = mill.client.link, mill.client.scripts
         takings = client.run(scripts.take(worker.incarnation, worker.queues, 1))
         assert takings is not None
-        tickets = client.run(scripts.listen(worker.incarnation, worker.queues, 100))
-        assert {takings.jobs[0].id, tickets[0].job_id} == {lost.id, delivered.id}
-        mill.inspect.resume("default")
+        assert [taken.id for taken in takings.jobs] == [lost.id]
+        tickets = client.run(scripts.listen(worker.incarnation, worker.queues, 1_000))
+        assert [ticket.job_id for ticket in tickets] == [delivered.id]
         server.client.client_kill_filter(_type="normal", skipme=True)  # the reader connects anew
+        release.set()
         assert [lost.result(timeout=10), delivered.result(timeout=10)] == [11, 15]
         assert (lost.attempt, lost.record.crashes) == (1, 0)
+        assert blocking.refresh().state == "succeeded"
