@@ -75,11 +75,6 @@ def _take_supervisor() -> int | None:
     return int(found)
 
 
-def wait_for_stop() -> None:
-    """Blocks the main thread until the process is to stop."""
-    Signals().wait()
-
-
 def supervise() -> None:
     """Processes that are started from now on stop when this one is gone."""
     os.environ[SUPERVISOR_VARIABLE] = str(os.getpid())
