@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from conditions import eventually
 
@@ -60,7 +62,9 @@ class Server:
             command += ["--cluster-enabled", "yes"]
         self.process = subprocess.Popen([*command, *self._arguments], stdout=subprocess.DEVNULL)
         # redis-py's types are partly unknown; tests read raw replies anyway.
-        self.client = cast(Any, redis.Redis(unix_socket_path=str(self._socket), protocol=2))
+        self.client = cast(
+            Any, redis.Redis(unix_socket_path=str(self._socket), protocol=2, retry=Retry(NoBackoff(), 0))
+        )
         eventually(self.answers, "the server answers")
         if self._port and not self.client.execute_command("CLUSTER", "SLOTS"):
             self.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

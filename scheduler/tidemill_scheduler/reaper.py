@@ -44,8 +44,12 @@ class Reaper:
             jump_ms = ahead_ms - self._clock_ahead_ms
             if abs(jump_ms) > settings.CLOCK_JUMP_MS:
                 telemetry.event(Event.CLOCK_JUMPED, by_ms=round(jump_ms))
-                self._believed_since = time.monotonic()
+                self.distrust_leases()
         self._clock_ahead_ms = ahead_ms
+
+    def distrust_leases(self) -> None:
+        """The server was away: those who live need the time of their lease to show it."""
+        self._believed_since = time.monotonic()
 
     def run(self, now_ms: int) -> int | None:
         """Recovers what is to be recovered. Returns when to look again, in ms from now; None: nothing is waited for."""
@@ -85,7 +89,7 @@ class Reaper:
                 return True
             complete = complete and moved is not None
         if complete:
-            self._link.run(self._scripts.retire(incarnation, queues))
+            self._link.run(self._scripts.retire(incarnation, queues, if_over=True))
             self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
         return complete
 

@@ -44,6 +44,7 @@ class Scheduler:
         self._janitor = Janitor(self._link, self._scripts)
         self._stop = threading.Event()
         self._line: Line | None = None
+        self._was_away = False  # the server, since the last survey
         self._sweep_at = 0.0  # monotonic seconds, as the next one
         self._reap_at = 0.0
 
@@ -78,13 +79,18 @@ class Scheduler:
                 self._line = None
                 line.close()
         except TidemillError as error:
+            self._was_away = True
             if not self._stop.is_set():
                 outage.failed(error)
 
     def _follow(self, line: Line, outage: Outage) -> None:
         while not self._stop.is_set():
+            began = time.monotonic()
             survey = self._link.run(self._scripts.survey())
             asked_at = time.monotonic()
+            if self._was_away or asked_at - began > settings.SLOW_ANSWER_SECONDS:
+                self._reaper.distrust_leases()
+            self._was_away = False
             self._reaper.look_at_clock(survey.now_ms)
             wait_ms = self._work(survey)
             outage.over()

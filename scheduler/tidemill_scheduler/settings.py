@@ -21,6 +21,9 @@ DEFAULT_LEASE_MS: Final = 30_000
 # served is delivered to nobody: so long, and so often, a dead worker is looked after.
 LAST_READ_MS: Final = 65_000
 LAST_READ_LOOK_MS: Final = 5_000
+# A survey that was answered so late was asked while the server was down, stood still, or refused scripts (a cluster
+# does for a while after a restart): workers may not have been able to renew their leases either.
+SLOW_ANSWER_SECONDS: Final = 0.5
 # The server's clock against this process's: a difference that grows by more between two looks is no slow reply, but a
 # jump.
 CLOCK_JUMP_MS: Final = 2_000

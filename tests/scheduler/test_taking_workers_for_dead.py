@@ -123,6 +123,17 @@ def test_a_server_that_was_away_for_longer_than_a_lease_costs_no_running_job_its
         assert worker.incarnation == incarnation
 
 
+def test_after_the_server_was_away_no_lease_is_believed_for_its_own_length(mill: Tidemill) -> None:
+    register(mill, "worker", lease_ms=50, told_ms="150")
+    reaper = Reaper(mill.client.link, mill.client.scripts)
+    eventually(lambda: mill.inspect.workers()[0].lease_end_ms <= now_ms(mill), "its lease is over")
+    reaper.distrust_leases()
+    wait_ms = reaper.run(now_ms(mill))
+    assert wait_ms is not None
+    assert 0 < wait_ms <= 150
+    eventually(lambda: reaper.run(now_ms(mill)) is None and not mill.inspect.workers(), "then it is taken for dead")
+
+
 def test_pages_are_gone_through_to_the_end(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "RECOVER_PAGE", 3)
     register(mill, "worker", lease_ms=60_000)

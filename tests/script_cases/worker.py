@@ -36,6 +36,7 @@ REGISTER = [
             "tasks": {"t": "q", "u": "other"},
         },
         1,
+        ("alarm",),
     ),
     Case(
         "register",
@@ -60,6 +61,7 @@ REGISTER = [
             "tasks": {"t": "q"},
         },
         1,
+        ("alarm",),
     ),
 ]
 
@@ -157,6 +159,22 @@ RETIRE = [
         {**_ALIVE, "ready:q:high": tickets("a", group=False)},
         _retire(),
         {"ready:q:high": tickets("a", group=False)},
+        0,
+    ),
+    Case(
+        "retire",
+        "the reaper does not retire a worker that has renewed its lease meanwhile",
+        {"workers": {"w1": NOW + 5}, **EMPTY},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, now_ms=NOW),
+        {"workers": {"w1": NOW + 5}, **EMPTY},
+        -1,
+    ),
+    Case(
+        "retire",
+        "the reaper retires a worker whose lease is over",
+        {"workers": {"w1": NOW}, **EMPTY},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, now_ms=NOW),
+        EMPTY,
         0,
     ),
     Case("retire", "a repeated call changes nothing", EMPTY, _retire(), EMPTY, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -21,9 +22,9 @@ def pairs(values: Any) -> list[tuple[str, Any]]:
 
 
 def milliseconds(value: object) -> int | None:
-    """A score; None for ''."""
-    found = text(value)
-    return int(float(found)) if found else None
+    """A score; None for '', and for what never comes: a foreign hand may write "inf"."""
+    found = float(text(value) or "inf")
+    return int(found) if math.isfinite(found) else None
 
 
 def whole(value: object) -> int:

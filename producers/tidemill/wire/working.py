@@ -99,10 +99,12 @@ class Working(Shard):
 
         return call(load("renew"), keys, (now_ms, incarnation, lease_ms, *running), parse)
 
-    def retire(self, incarnation: str, queues: Sequence[str], now_ms: Argument = "") -> Command[int]:
+    def retire(
+        self, incarnation: str, queues: Sequence[str], *, if_over: bool = False, now_ms: Argument = ""
+    ) -> Command[int]:
         """The number of streams that still have pending tickets; 0: the worker is forgotten."""
         keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
-        return call(load("retire"), keys, (now_ms, incarnation), int)
+        return call(load("retire"), keys, (now_ms, incarnation, int(if_over)), int)
 
     def adopt(self, task: str, page: int, now_ms: Argument = "") -> Command[int]:
         return call(load("adopt"), (self.keys.parked(task),), (now_ms, page), int)

@@ -5,7 +5,7 @@
 -- ARGV  1 now  2 incarnation  3 lease ms  4 number of description pairs  5.. field, value pairs
 --       then the queue names' count, the names, then task, queue pairs
 -- returns 1
--- include: clock root expect ticket
+-- include: clock root expect alarm ticket
 local now, lease_ms = clock(ARGV[1]), tonumber(ARGV[3])
 local pairs_end = 4 + 2 * tonumber(ARGV[4])
 local names_end = pairs_end + 1 + tonumber(ARGV[pairs_end + 1])
@@ -27,4 +27,5 @@ for i = pairs_end + 2, names_end do
 end
 for i = names_end + 1, #ARGV, 2 do redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end
 redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[2])
+wake_scheduler() -- one that sleeps longer than this lease would look after it too late
 return 1

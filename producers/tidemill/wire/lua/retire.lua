@@ -2,10 +2,13 @@
 -- A worker is gone, by its own word or by the reaper's: its consumers, its description and its lease are removed.
 -- A consumer that still has pending tickets stays, and so does the lease, for the reaper: deleting it would lose jobs.
 -- KEYS  1 workers  2 description of the worker (hash)  then ready streams
--- ARGV  1 now  2 incarnation
--- returns the number of streams with pending tickets (0: all is removed)
+-- ARGV  1 now  2 incarnation  3 1: only if its lease is over (the reaper's word counts no more than the worker's)
+-- returns the number of streams with pending tickets (0: all is removed);  -1: its lease lives
 -- include: clock root expect alarm ticket
 expect('zset', KEYS[1])
+local now = clock(ARGV[1])
+local lease_end = ARGV[3] == '1' and redis.call('ZSCORE', KEYS[1], ARGV[2])
+if lease_end and tonumber(lease_end) > now then return -1 end
 local remaining = 0
 for index = 3, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[index], GROUP, '-', '+', 1, ARGV[2])
@@ -19,7 +22,7 @@ for index = 3, #KEYS do
 end
 if remaining > 0 then
   -- The lease ends now: the reaper need not wait for it.
-  redis.call('ZADD', KEYS[1], 'XX', 'LT', clock(ARGV[1]), ARGV[2])
+  redis.call('ZADD', KEYS[1], 'XX', 'LT', now, ARGV[2])
   wake_scheduler()
   return remaining
 end
