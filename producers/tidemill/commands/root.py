@@ -7,7 +7,7 @@
 | 2 | wrong usage or input |
 | 3 | not found: no such job, or no server runs |
 | 4 | the server does not answer |
-| 5 | the job failed, or was cancelled |
+| 5 | the job failed, or was cancelled: for commands that wait for one, such as plug-ins |
 """
 
 from __future__ import annotations
