@@ -20,6 +20,18 @@ from tidemill_consumers.settings import WorkerSettings
     show_default=True,
     help="Jobs at a time in each process.",
 )
+@click.option(
+    "--no-supervisor",
+    is_flag=True,
+    help="One process alone: a job that holds the interpreter for longer than --lease runs again elsewhere.",
+)
+@click.option(
+    "--max-stall",
+    type=click.FloatRange(1, 86_400),
+    default=settings.MAX_STALL_SECONDS,
+    show_default=True,
+    help="Seconds for which a job may hold its worker's interpreter; then the worker is killed.",
+)
 @click.option("--with-scheduler", is_flag=True, help="Run a scheduler beside the workers.")
 @click.option(
     "--grace",
@@ -45,6 +57,8 @@ def worker(
     queues: str,
     processes: int,
     concurrency: int,
+    no_supervisor: bool,
+    max_stall: float,
     with_scheduler: bool,
     grace: float,
     lease: float,
@@ -58,9 +72,15 @@ def worker(
 
     SIGTERM or Ctrl-C: stop taking, finish what runs within --grace seconds, hand back the rest, exit 0. A second signal
     ends at once, and what ran is recovered by a scheduler when the lease is over.
-    """
-    from tidemill_consumers.service import run_fleet, run_one
 
+    A supervisor runs the worker as a process of its own: it starts it again when it dies, says what it died of, and
+    keeps its lease while a job holds the interpreter.
+    """
+    from tidemill_consumers.service import run_one
+    from tidemill_consumers.supervisor import run_fleet
+
+    if no_supervisor and (processes > 1 or with_scheduler):
+        raise click.UsageError("--no-supervisor is for one process: leave out --processes and --with-scheduler")
     chosen = WorkerSettings(
         queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
         concurrency=concurrency,
@@ -71,8 +91,8 @@ def worker(
         child_max_megabytes=child_max_megabytes,
         app_path=app,
     )
-    if processes == 1 and not with_scheduler:
+    if no_supervisor:
         code = run_one(chosen)
     else:
-        code = run_fleet(chosen, processes, with_scheduler=with_scheduler)
+        code = run_fleet(chosen, processes, with_scheduler=with_scheduler, max_stall_seconds=max_stall)
     click.get_current_context().exit(code)

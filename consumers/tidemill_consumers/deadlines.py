@@ -31,6 +31,11 @@ class Deadlines:
         """Entries in the heap."""
         return len(self._heap)
 
+    def first(self) -> float | None:
+        """When the first of the runs in this process is over its timeout, in monotonic seconds; None: none has one."""
+        with self._changed:
+            return min((due for due, _, run in self._heap if not run.is_over and run.is_here), default=None)
+
     def start(self) -> None:
         self._thread.start()
 

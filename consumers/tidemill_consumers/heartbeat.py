@@ -2,7 +2,8 @@
 
 Two threads with a connection each. One renews the lease, four times a lease, and is told which jobs are to be cancelled
 and which queues are paused. The other listens for messages that make the first one look at once. Neither shares a
-thread with a job, so a job that blocks its loop or waits in C does not cost the lease.
+thread with a job, so a job that blocks its loop or waits in C does not cost the lease. One that holds the interpreter
+stops these threads too: the supervisor, which hears nothing from this worker then, keeps the lease meanwhile.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Tenant(Protocol):
     def running_ids(self) -> Collection[str]: ...
     def renewed(self, renewal: Renewal) -> None: ...
     def lease_lost(self, incarnation: str) -> None: ...
+    def beat(self) -> None: ...
     def failed(self, role: str, error: BaseException) -> None: ...
 
 
@@ -76,6 +78,7 @@ class Heartbeat:
                 telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
                 if late_seconds * 1000 > self._lease_ms:
                     telemetry.event(Event.LEASE_LOST, worker=self._tenant.incarnation, late_s=round(late_seconds, 1))
+            self._tenant.beat()
             self._wanted.wait(self._interval_seconds)
             self._wanted.clear()
 

@@ -55,6 +55,11 @@ class Run:
         """Its outcome is decided."""
         return self._settled
 
+    @property
+    def is_here(self) -> bool:
+        """It runs in this process, and may hold its interpreter."""
+        return self.definition.executor != "process"
+
     def is_stopped(self) -> bool:
         """Asked to stop, from outside. A method, because another thread changes the answer between two calls."""
         return self.interrupt is not None

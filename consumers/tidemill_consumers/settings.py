@@ -12,6 +12,9 @@ LEASE_MS: Final = 30_000
 RENEWALS_PER_LEASE: Final = 4
 # How long an idle worker's read blocks: one command a minute, and a dead connection is found out.
 BLOCK_MS: Final = 60_000
+# For how long a job may hold the interpreter in one call into C, before its worker counts as stuck and is killed: no
+# useful call is that long, and the worker's other jobs stand still meanwhile.
+MAX_STALL_SECONDS: Final = 600.0
 # How long SIGTERM lets running jobs go on.
 GRACE_SECONDS: Final = 25.0
 # After the grace: how long interrupted jobs may take to notice, before the process ends without them.

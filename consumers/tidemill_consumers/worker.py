@@ -27,6 +27,7 @@ from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.scripts import Renewal, Scripts, Taken
 from tidemill_consumers import executors, pipeline, settings
+from tidemill_consumers.beats import Beat, BeatSender
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
 from tidemill_consumers.heartbeat import Heartbeat
@@ -51,11 +52,15 @@ class Worker:
     """Runs the jobs of an application. `start`, then `stop`; both may be called from any thread, once.
 
     `on_failure` is called, from any thread, when a part of the worker has died: it must be stopped then, since jobs
-    would be held that nobody runs or settles.
+    would be held that nobody runs or settles. `beats` go to its supervisor, if it has one.
     """
 
     def __init__(
-        self, mill: Tidemill, worker_settings: WorkerSettings, on_failure: Callable[[], None] = lambda: None
+        self,
+        mill: Tidemill,
+        worker_settings: WorkerSettings,
+        on_failure: Callable[[], None] = lambda: None,
+        beats: BeatSender | None = None,
     ) -> None:
         self.settings = worker_settings
         self.codec = mill.codec
@@ -63,6 +68,8 @@ class Worker:
         self._mill = mill
         self._tasks = dict(mill.tasks)
         self._on_failure = on_failure
+        self._beats = beats
+        self._url = ""
         self.queues = worker_settings.queues or tuple(sorted({task.queue for task in self._tasks.values()}))
         target = mill.client.target
         self._scripts: Scripts = mill.client.scripts
@@ -88,6 +95,7 @@ class Worker:
         """
         try:
             self.register()
+            self._url = self._mill.url
             for task in self._tasks:
                 while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
                     pass
@@ -232,6 +240,19 @@ class Worker:
             self._register(successor)
             self.incarnation = successor
         self._reader.interrupt()
+
+    def beat(self) -> None:
+        """The lease thread has had its turn: the interpreter is not held."""
+        if self._beats is not None:
+            self._beats.send(
+                Beat(
+                    url=self._url,
+                    prefix=self._mill.prefix,
+                    incarnation=self.incarnation,
+                    lease_ms=self.settings.lease_ms,
+                    deadline_seconds=self._deadlines.first(),
+                )
+            )
 
     # -- for the executors --------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ may do it at once: recover.lua moves a ticket once. When nothing is left, the wo
 When a worker dies while it waits for jobs, or is cut off, the server may serve its read all the same, before it notices
 that nobody is there: so a dead worker is looked after for some time more.
 
+A worker's supervisor that has seen its process die ends the lease and says what it died of: that needs no waiting.
+
 Leases may look over that are not: the server was down, and nobody could renew; or its clock has jumped. So a lease
 counts as over only when it could be believed for as long as it lasts: a worker that lives renews it in that time.
 """
@@ -14,6 +16,7 @@ counts as over only when it could be believed for as long as it lasts: a worker 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from tidemill import telemetry
@@ -24,6 +27,8 @@ from tidemill.wire import record
 from tidemill.wire.scripts import Scripts
 from tidemill_scheduler import settings
 
+# Said of a worker whose supervisor did not see it die, as it went down with it, or as there was none.
+_UNSEEN_DEATH: Final = "its lease was over, and nobody saw how it ended"
 # What `recover` answers while the lease lives.
 _LIVES: Final = -1
 
@@ -60,19 +65,17 @@ class Reaper:
         waits: list[int] = []
         queues: list[str] | None = None
         for incarnation in over:
-            grace_ms = self._lease_ms(incarnation) - believed_ms
+            described = self._link.run(self._scripts.describe_worker(incarnation))
+            how = described.get("ended", "")
+            grace_ms = 0 if how else _lease_ms(described) - believed_ms
             if grace_ms > 0:
                 waits.append(grace_ms)
                 continue
             if queues is None:
                 queues = self._link.run(self._scripts.queue_names())
-            if not self._recover(incarnation, queues):
+            if not self._recover(incarnation, queues, how):
                 waits.append(settings.FAILED_RETRY_MS)
         return min(waits, default=None)
-
-    def _lease_ms(self, incarnation: str) -> int:
-        told = self._link.run(self._scripts.describe_worker(incarnation)).get("lease_ms", "")
-        return int(told) if told.isdecimal() else settings.DEFAULT_LEASE_MS
 
     def _believed_ms(self) -> int:
         """For how long leases can be believed. Asked before each recovery: a restart may pass without being noticed."""
@@ -80,11 +83,12 @@ class Reaper:
         self._believed_since = max(self._believed_since, now - self._link.run(self._scripts.uptime_seconds()))
         return int((now - self._believed_since) * 1000)
 
-    def _recover(self, incarnation: str, queues: list[str]) -> bool:
-        """False: the server refused a part of it, and the worker is not forgotten."""
+    def _recover(self, incarnation: str, queues: list[str], how: str = "") -> bool:
+        """`how`: what its process died of, if that is known. False: the server refused a part of it, and the worker is
+        not forgotten."""
         complete = True
         for queue in queues:
-            moved = self._all_of(incarnation, queue)
+            moved = self._all_of(incarnation, queue, how)
             if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
                 return True
             complete = complete and moved is not None
@@ -93,12 +97,12 @@ class Reaper:
             self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
         return complete
 
-    def _all_of(self, incarnation: str, queue: str) -> int | None:
+    def _all_of(self, incarnation: str, queue: str, how: str) -> int | None:
         """Page after page; None if the server refused: a queue whose keys were damaged must not keep the others."""
         moved = settings.RECOVER_PAGE
         try:
             while moved >= settings.RECOVER_PAGE:
-                moved = self._page(incarnation, queue)
+                moved = self._page(incarnation, queue, how)
         except ServerUnavailable:
             raise
         except TidemillError as error:
@@ -118,11 +122,10 @@ class Reaper:
             self._look_at = now + settings.LAST_READ_LOOK_MS / 1000
         return max(0.0, self._look_at - now) * 1000 if self._dead else None
 
-    def _page(self, incarnation: str, queue: str) -> int:
-        error = RemoteError(
-            "worker_lost",
-            f"its worker died {settings.MAX_CRASHES + 1} times while it ran, {incarnation} the last time",
-        )
+    def _page(self, incarnation: str, queue: str, how: str) -> int:
+        times = settings.MAX_CRASHES + 1
+        message = f"its worker died {times} times while it ran, {incarnation} the last time"
+        error = RemoteError("worker_lost", f"{message}: {how or _UNSEEN_DEATH}")
         found = self._link.run(
             self._scripts.recover(
                 incarnation, queue, settings.RECOVER_PAGE, settings.MAX_CRASHES, record.write_error(error)
@@ -135,3 +138,8 @@ class Reaper:
         if found.ready:
             telemetry.jobs_recovered(queue, len(found.ready))
         return found.moved
+
+
+def _lease_ms(described: Mapping[str, str]) -> int:
+    told = described.get("lease_ms", "")
+    return int(told) if told.isdecimal() else settings.DEFAULT_LEASE_MS

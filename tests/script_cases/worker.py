@@ -120,6 +120,41 @@ def _retire(queues: tuple[str, ...] = ("q",)) -> Call:
     return lambda world: world.scripts.retire("w1", queues, now_ms=NOW)
 
 
+END_LEASE = [
+    Case(
+        "end_lease",
+        "the lease of a process that was seen to die ends now, and the reaper is woken and told how",
+        {**_ALIVE, "worker:w1": {"pid": "7"}, **EMPTY, "ready:q:low": tickets("a@w1")},
+        lambda world: world.scripts.end_lease("w1", "killed", now_ms=NOW),
+        {
+            **_ALIVE,
+            "workers": {"w1": NOW},
+            "worker:w1": {"pid": "7", "ended": "killed"},
+            **EMPTY,
+            "ready:q:low": tickets("a@w1"),
+        },
+        1,
+        ("alarm",),
+    ),
+    Case(
+        "end_lease",
+        "a description that has ended is not made again",
+        {"workers": {"w1": NOW - 5}},
+        lambda world: world.scripts.end_lease("w1", "killed", now_ms=NOW),
+        {"workers": {"w1": NOW - 5}},
+        1,
+        ("alarm",),
+    ),
+    Case(
+        "end_lease",
+        "a worker that was recovered already is not brought back",
+        {"workers": {"w2": NOW}},
+        lambda world: world.scripts.end_lease("w1", "killed", now_ms=NOW),
+        {"workers": {"w2": NOW}},
+        0,
+    ),
+]
+
 RETIRE = [
     Case(
         "retire",
@@ -341,4 +376,4 @@ RECOVER = [
     Case("recover", "streams without a group hold nothing", {}, _recover(), {}, Recovered(0, [], [])),
 ]
 
-CASES = [*REGISTER, *RENEW, *RETIRE, *RECOVER]
+CASES = [*REGISTER, *RENEW, *END_LEASE, *RETIRE, *RECOVER]

@@ -42,6 +42,24 @@ def kills_its_worker() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hold_interpreter(seconds: float) -> None:
+    """One call into C that keeps all other threads of this process from running."""
+    ctypes.PyDLL(None).poll(None, 0, int(seconds * 1000))
+
+
+@mill.task()
+def stand_still(journal: str, seconds: float) -> str:
+    note(journal, f"{os.getpid()} {current_job().fence.attempt}")
+    hold_interpreter(seconds)
+    return f"attempt {current_job().fence.attempt}"
+
+
+@mill.task(timeout=0.2)
+def stand_still_for_too_long(journal: str, seconds: float) -> None:
+    note(journal, f"{os.getpid()} {current_job().fence.attempt}")
+    hold_interpreter(seconds)
+
+
 @mill.task()
 def add(a: int, b: int) -> int:
     return a + b

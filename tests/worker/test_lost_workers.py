@@ -16,7 +16,7 @@ from tidemill_consumers import settings
 from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS, WorkerSettings
 from tidemill_scheduler import settings as scheduler_settings
 from worker import jobs_app
-from worker.processes import APP, lines, running
+from worker.processes import ALONE, APP, lines, running
 
 SHORT_LEASE = WorkerSettings(concurrency=4, lease_ms=600)
 LEASE = "--lease=1"
@@ -42,7 +42,7 @@ def take_for_dead(server: Server, mill: Tidemill, incarnation: str) -> None:
 
 def test_the_job_of_a_killed_worker_is_recovered_and_completes_once(app: Tidemill, tmp_path: Path) -> None:
     journal, release = tmp_path / "journal", tmp_path / "release"
-    with running(tmp_path / "log", app.url, "worker", APP, LEASE) as worker:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE) as worker:
         job = jobs_app.hold.enqueue(str(journal), str(release))
         eventually(lambda: lines(journal), "it runs")
         worker.send(signal.SIGKILL)
@@ -221,7 +221,7 @@ def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
 
 def test_a_zombie_can_not_complete_what_was_given_to_another(app: Tidemill, tmp_path: Path) -> None:
     journal, release, log = tmp_path / "journal", tmp_path / "release", tmp_path / "log"
-    with running(log, app.url, "worker", APP, LEASE) as worker:
+    with running(log, app.url, "worker", APP, ALONE, LEASE) as worker:
         job = jobs_app.hold.enqueue(str(journal), str(release))
         eventually(lambda: lines(journal), "it runs")
         worker.send(signal.SIGSTOP)

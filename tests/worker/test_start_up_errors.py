@@ -33,7 +33,7 @@ def _apps_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def worker(*arguments: str) -> Result:
-    return CliRunner().invoke(tidemill, ["worker", *arguments])
+    return CliRunner().invoke(tidemill, ["worker", "--no-supervisor", *arguments])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tidemill import Tidemill
 from tidemill.task import Task
 from tidemill_consumers.settings import WorkerSettings
 from worker import jobs_app
-from worker.processes import APP, UNTRACED, is_alive, lines, running
+from worker.processes import ALONE, APP, UNTRACED, is_alive, lines, running
 
 
 def workers(mill: Tidemill) -> dict[int, str]:
@@ -24,7 +23,7 @@ def workers(mill: Tidemill) -> dict[int, str]:
 
 def test_sigterm_lets_running_jobs_finish_and_hands_back_the_rest_at_once(app: Tidemill, tmp_path: Path) -> None:
     journal, release = tmp_path / "journal", tmp_path / "release"
-    with running(tmp_path / "log", app.url, "worker", APP, "--concurrency=1", "--grace=20") as worker:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--concurrency=1", "--grace=20") as worker:
         job = jobs_app.hold.enqueue(str(journal), str(release))
         eventually(lambda: lines(journal), "it runs")
         waiting = jobs_app.add.enqueue(1, 2)
@@ -41,7 +40,7 @@ def test_sigterm_lets_running_jobs_finish_and_hands_back_the_rest_at_once(app: T
 
 def test_what_outlives_the_grace_is_handed_back_at_once(app: Tidemill, tmp_path: Path) -> None:
     journals = [tmp_path / f"journal-{number}" for number in range(3)]
-    with running(tmp_path / "log", app.url, "worker", APP, "--grace=0.2") as worker:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--grace=0.2") as worker:
         jobs = [
             jobs_app.hold.enqueue(str(journals[0]), str(tmp_path / "never")),
             jobs_app.stubborn.enqueue(str(journals[1])),
@@ -60,7 +59,7 @@ def test_what_outlives_the_grace_is_handed_back_at_once(app: Tidemill, tmp_path:
 
 def test_a_second_signal_ends_it_at_once_and_what_ran_can_be_recovered(app: Tidemill, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    with running(tmp_path / "log", app.url, "worker", APP, "--grace=60", "--lease=1") as worker:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--grace=60", "--lease=1") as worker:
         job = jobs_app.stubborn.enqueue(str(journal))
         eventually(lambda: lines(journal), "it runs")
         worker.send(signal.SIGTERM)
@@ -82,7 +81,7 @@ def test_a_signal_during_start_up_is_kept(app: Tidemill, tmp_path: Path, monkeyp
         "def add() -> None: ...\n"
     )
     monkeypatch.chdir(tmp_path)
-    with running(tmp_path / "log", app.url, "worker", "slow_app") as worker:
+    with running(tmp_path / "log", app.url, "worker", "slow_app", ALONE) as worker:
         eventually((tmp_path / "importing").exists, "it imports the application")
         worker.send(signal.SIGTERM)
         (tmp_path / "go on").touch()
@@ -95,7 +94,7 @@ def test_a_signal_during_start_up_is_kept(app: Tidemill, tmp_path: Path, monkeyp
 def test_a_worker_whose_thread_has_died_ends_with_an_error_and_hands_back_what_it_can(
     app: Tidemill, tmp_path: Path, role: str
 ) -> None:
-    command = ("worker", APP, "--lease=1", "--concurrency=2")
+    command = ("worker", APP, ALONE, "--lease=1", "--concurrency=2")
     with running(tmp_path / "log", app.url, *command, **UNTRACED) as worker:
         assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
         jobs_app.end_thread.enqueue(role)
@@ -110,7 +109,7 @@ def test_a_worker_whose_thread_has_died_ends_with_an_error_and_hands_back_what_i
 def test_a_job_prints_and_logs_with_the_labels_of_its_job(
     app: Tidemill, tmp_path: Path, task: Task[[str], None]
 ) -> None:
-    with running(tmp_path / "log", app.url, "worker", APP, "--log-format=json", "--log-level=debug") as worker:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--log-format=json", "--log-level=debug") as worker:
         job = task.enqueue("hello")
         job.result(timeout=20)
         eventually(lambda: "printed hello" in worker.output, "what it printed can be seen")
@@ -118,53 +117,6 @@ def test_a_job_prints_and_logs_with_the_labels_of_its_job(
     record = json.loads(line)
     assert (record["job"], record["task"], record["attempt"]) == (job.id, task.name, 1)
     assert record["logger"] == "user"
-
-
-def test_a_supervisor_starts_again_what_ends_and_stops_all(app: Tidemill, tmp_path: Path) -> None:
-    command = ("worker", APP, "--processes=2", "--with-scheduler", "--lease=1")
-    with running(tmp_path / "log", app.url, *command) as fleet:
-        eventually(lambda: len(workers(app)) == 2, "both have come")
-        assert jobs_app.add.enqueue_in(0.05, 1, 2).result(timeout=20) == 3, "the scheduler works"
-        before = workers(app)
-        victim = min(before)
-        os.kill(victim, signal.SIGKILL)
-        eventually(lambda: len(set(workers(app)) - set(before)) == 1, "another has taken its place")
-        eventually(lambda: len(workers(app)) == 2, "the dead one was recovered")
-        pids = list(workers(app))
-        fleet.send(signal.SIGTERM)
-        assert fleet.wait() == 0
-        assert not any(map(is_alive, pids))
-    assert app.inspect.workers() == []
-
-
-def test_the_workers_stop_when_their_supervisor_is_gone(app: Tidemill, tmp_path: Path) -> None:
-    with running(tmp_path / "log", app.url, "worker", APP, "--processes=2") as fleet:
-        eventually(lambda: len(workers(app)) == 2, "both have come")
-        pids = list(workers(app))
-        fleet.send(signal.SIGKILL)
-        fleet.wait()
-        eventually(lambda: not any(map(is_alive, pids)), "they have stopped")
-    assert app.inspect.workers() == [], "in order"
-
-
-def test_a_second_signal_to_the_supervisor_ends_its_workers_at_once(app: Tidemill, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    with running(tmp_path / "log", app.url, "worker", APP, "--processes=2", "--grace=60") as fleet:
-        jobs_app.stubborn.enqueue(str(journal))
-        eventually(lambda: lines(journal) and len(workers(app)) == 2, "it runs")
-        pids = list(workers(app))
-        fleet.send(signal.SIGINT)
-        eventually(lambda: "worker.stopping" in fleet.output, "they stop")
-        fleet.send(signal.SIGINT)
-        assert fleet.wait(5) == 128 + signal.SIGINT
-        eventually(lambda: not any(map(is_alive, pids)), "they are gone")
-
-
-def test_a_supervisor_gives_up_on_input_that_is_wrong(app: Tidemill, tmp_path: Path) -> None:
-    with running(tmp_path / "log", app.url, "worker", "no_such_module", "--processes=2") as fleet:
-        assert fleet.wait() == 2
-    assert "module 'no_such_module' was not found" in fleet.output
-    assert "Traceback" not in fleet.output
 
 
 def test_the_settings_of_a_fleet_reach_its_workers() -> None:

@@ -92,7 +92,7 @@ class _Session:
             self._stop(self._worker, self._scheduler)
 
     def _start_worker(self) -> None:
-        self._worker = _start("worker", *self._arguments)
+        self._worker = _start("worker", "--no-supervisor", *self._arguments)
         click.echo(f"worker: pid {self._worker.pid}")
 
     def _tend_worker(self) -> None:

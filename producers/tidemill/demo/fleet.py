@@ -100,6 +100,7 @@ def _worker_arguments(workers: int, lease_seconds: float) -> list[str]:
     return [
         "worker",
         "tidemill.demo.app:mill",
+        "--no-supervisor",
         f"--queues={FILES},{FOLDERS},{SAMPLES}",
         f"--concurrency={children + _BESIDE_CHILDREN}",
         f"--child-processes={children}",

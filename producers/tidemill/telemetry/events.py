@@ -21,6 +21,12 @@ class Event(Enum):
     WORKER_STOPPING = "worker.stopping", INFO, "worker stopping", "worker reason running grace_s"
     WORKER_STOPPED = "worker.stopped", INFO, "worker stopped", "worker done returned elapsed_s"
     WORKER_FAILED = "worker.failed", ERROR, "worker failed", "worker role error"
+    WORKER_STALLED = (
+        "worker.stalled",
+        WARNING,
+        "a job holds the worker's interpreter: the supervisor keeps its lease",
+        ("worker pid silent_s"),
+    )
     CHILD_STARTED = "child.started", DEBUG, "child process started", "worker pid"
     CHILD_STOPPED = "child.stopped", INFO, "child process stopped", "worker pid reason exit_code"
 

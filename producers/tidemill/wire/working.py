@@ -106,6 +106,11 @@ class Working(Shard):
         keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
         return call(load("retire"), keys, (now_ms, incarnation, int(if_over)), int)
 
+    def end_lease(self, incarnation: str, how: str, now_ms: Argument = "") -> Command[int]:
+        """`how`: what its process died of. 1: it had a lease."""
+        keys = (self.keys.workers, self.keys.worker(incarnation))
+        return call(load("end_lease"), keys, (now_ms, incarnation, how), int)
+
     def adopt(self, task: str, page: int, now_ms: Argument = "") -> Command[int]:
         return call(load("adopt"), (self.keys.parked(task),), (now_ms, page), int)
 
