@@ -31,6 +31,7 @@ class Run:
         "context",
         "definition",
         "interrupt",
+        "is_held",
         "place",
         "retry",
         "started_at",
@@ -46,6 +47,7 @@ class Run:
         self.context: CurrentJob | None = None
         self.interrupt: Interrupt | None = None
         self.started_at = 0.0  # monotonic seconds; 0: not started
+        self.is_held = False  # its record says that it waits to run alone
         self.place: object = None  # the executor's: where it runs
         self._lock = threading.Lock()
         self._settled = False

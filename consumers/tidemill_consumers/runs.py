@@ -3,7 +3,8 @@
 A job that was running when its worker died has its crash count raised by the reaper; past a limit it is buried. But of
 the jobs that ran in a worker when it died, one is to blame at most. So a job with SUSPECT_CRASHES on its count runs
 alone, and its next crash is its own. A worker that is busy puts it off, so that an idle one finds it; when that was in
-vain too often, the worker keeps it, takes nothing more, and runs it as soon as nothing else runs.
+vain too often, the worker keeps it, takes nothing more, and runs it as soon as nothing else runs. While it waits for
+that, its record says so: should a neighbour kill the worker meanwhile, it is not blamed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class Runs:
         with self._changed:
             return [*self._given.values(), *self._suspects]
 
+    @staticmethod
+    def may_wait(run: Run) -> bool:
+        """Is it kept by a busy worker, and not put off?"""
+        return run.taken.crashes >= SUSPECT_CRASHES and run.taken.uncounted >= SUSPECT_OFFERS
+
     def add(self, runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
         """Returns those that are to be given to executors now, and those that are to be put off."""
         now: list[Run] = []
@@ -50,7 +56,7 @@ class Runs:
                     now.append(run)
             for run in suspects:
                 is_busy = bool(self._given or self._suspects)
-                if is_busy and run.taken.uncounted < SUSPECT_OFFERS:
+                if is_busy and not self.may_wait(run):
                     put_off.append(run)
                 else:
                     self._suspects.append(run)

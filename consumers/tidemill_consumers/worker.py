@@ -200,6 +200,8 @@ class Worker:
             telemetry.received(taken.queue, 1)
             found = Released() if self.intake.is_stopping else pipeline.resolve(taken, self._tasks)
             if isinstance(found, Run):
+                if self.runs.may_wait(found):
+                    self._hold(found, waits=True)
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
@@ -284,7 +286,15 @@ class Worker:
 
     def _submit(self, runs: list[Run]) -> None:
         for run in runs:
+            if run.is_held:
+                self._hold(run, waits=False)
             self._executors[run.definition.executor].submit(run)
+
+    def _hold(self, run: Run, *, waits: bool) -> None:
+        """Without an answer it goes on: a death that is blamed on nobody, or on one too many, loses nothing."""
+        with contextlib.suppress(TidemillError):
+            self._link.run(self._scripts.hold(run.taken, waits=waits))
+            run.is_held = waits
 
     def _timed_out(self, run: Run) -> None:
         if self._interrupt(run, Interrupt.TIMEOUT):

@@ -7,7 +7,7 @@ from typing import Any
 
 from script_state import HOUR, NOW, Case, State, World, after, but, job, tickets
 from tidemill.wire.command import Command
-from tidemill.wire.scripts import Recovered, Renewal
+from tidemill.wire.scripts import Recovered, Renewal, Taken
 
 Call = Callable[[World], Command[Any]]
 
@@ -119,6 +119,28 @@ RENEW = [
 def _retire(queues: tuple[str, ...] = ("q",)) -> Call:
     return lambda world: world.scripts.retire("w1", queues, now_ms=NOW)
 
+
+_HELD = Taken("a", "q", 1, "1-1", 2, 0, "t", b"", b"", 2, 0, 0, "", b"", "w1")
+
+
+def _hold(*, waits: bool) -> Call:
+    return lambda world: world.scripts.hold(_HELD, waits=waits)
+
+
+_RUNS = job("running", l="w1", a=2)
+HOLD = [
+    Case("hold", "it waits", {"job:a": _RUNS}, _hold(waits=True), {"job:a": but(_RUNS, h=1)}, 1),
+    Case("hold", "it starts", {"job:a": but(_RUNS, h=1)}, _hold(waits=False), {"job:a": _RUNS}, 1),
+    Case(
+        "hold",
+        "a later attempt is left alone",
+        {"job:a": but(_RUNS, a=3)},
+        _hold(waits=True),
+        {"job:a": but(_RUNS, a=3)},
+        0,
+    ),
+    Case("hold", "a job that is gone stays gone", {}, _hold(waits=True), {}, 0),
+]
 
 END_LEASE = [
     Case(
@@ -277,6 +299,20 @@ RECOVER = [
     ),
     Case(
         "recover",
+        "a job that waited to run alone is handed on without blame, however often its workers died",
+        {**DEAD, "ready:q:normal": tickets("a@w1"), "job:a": but(RUNNING, k=3, h=1)},
+        _recover(),
+        {
+            **DEAD,
+            "ready:q:normal": tickets("a"),
+            "job:a": _recovered(k=3),
+            "queue:q": {"recovered": "1"},
+            "events": ["recover a"],
+        },
+        Recovered(1, ["a"], []),
+    ),
+    Case(
+        "recover",
         "a job whose worker died too often is a dead letter, and its unique key is free",
         {
             **DEAD,
@@ -376,4 +412,4 @@ RECOVER = [
     Case("recover", "streams without a group hold nothing", {}, _recover(), {}, Recovered(0, [], [])),
 ]
 
-CASES = [*REGISTER, *RENEW, *END_LEASE, *RETIRE, *RECOVER]
+CASES = [*REGISTER, *RENEW, *HOLD, *END_LEASE, *RETIRE, *RECOVER]

@@ -66,7 +66,7 @@ def test_a_job_that_kills_its_workers_is_buried(app: Tidemill, tmp_path: Path, m
     assert (poison.attempt, poison.record.attempt) == (1, 3)
 
 
-def suspect(server: Server, mill: Tidemill, job: Job[None], offers: int = 0) -> None:
+def suspect(server: Server, mill: Tidemill, job: Job[object], offers: int = 0) -> None:
     """As the record is after its worker has died twice, and after so many workers were too busy for it."""
     server.client.hset(mill.client.scripts.keys.job(job.id), mapping={"k": SUSPECT_CRASHES, "v": offers, "a": offers})
 
@@ -159,6 +159,55 @@ def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill:
     assert blocking.refresh().state == "succeeded"
     assert returned.refresh().state == "ready"
     assert returned.attempt == 0
+
+
+def test_a_suspect_that_waits_to_be_alone_is_not_blamed_for_what_kills_its_worker(
+    app: Tidemill, server: Server, tmp_path: Path
+) -> None:
+    journal, release = tmp_path / "journal", tmp_path / "release"
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker:
+        neighbour = jobs_app.hold.enqueue(str(journal), str(release))
+        eventually(lambda: lines(journal), "the neighbour runs")
+        app.inspect.pause("default")
+        job = jobs_app.hold.enqueue(str(journal), str(release))
+        suspect(server, app, job, offers=SUSPECT_OFFERS)
+        app.inspect.resume("default")
+        eventually(lambda: job.refresh().state == "running", "it waits in the worker")
+        worker.send(signal.SIGKILL)
+        worker.wait()
+    with running_scheduler(app):
+        eventually(
+            lambda: job.refresh().state == "ready" and neighbour.refresh().state == "ready", "both are recovered"
+        )
+    assert (job.record.crashes, neighbour.record.crashes) == (SUSPECT_CRASHES, 1)
+    with (
+        running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker,
+        running_scheduler(app),
+    ):
+        eventually(lambda: len(lines(journal)) == 2, "one of them runs")
+        release.touch()
+        assert {neighbour.result(timeout=20), job.result(timeout=20)} >= {"attempt 2"}
+    assert len(lines(journal)) == 3
+
+
+def test_a_suspect_that_runs_alone_is_blamed(app: Tidemill, server: Server, tmp_path: Path) -> None:
+    journal, release = tmp_path / "journal", tmp_path / "release"
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker:
+        first = jobs_app.hold.enqueue(str(journal), str(release))
+        eventually(lambda: lines(journal), "the neighbour runs")
+        app.inspect.pause("default")
+        job = jobs_app.hold.enqueue(str(journal), str(tmp_path / "never"))
+        suspect(server, app, job, offers=SUSPECT_OFFERS)
+        app.inspect.resume("default")
+        eventually(lambda: job.refresh().state == "running", "it waits in the worker")
+        release.touch()
+        first.result(timeout=20)
+        eventually(lambda: len(lines(journal)) == 2, "it runs")
+        worker.send(signal.SIGKILL)
+        worker.wait()
+    with running_scheduler(app):
+        eventually(lambda: job.refresh().state == "ready", "it is recovered")
+    assert job.record.crashes == SUSPECT_CRASHES + 1
 
 
 def test_a_job_that_was_delivered_to_a_dead_workers_last_read_is_recovered(

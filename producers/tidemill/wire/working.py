@@ -217,6 +217,11 @@ class Working(Shard):
         arguments = (incarnation, *(word for job in jobs for word in job))
         return call(load("release"), (self.keys.ready(queue, lane),), arguments, codes)
 
+    def hold(self, taken: Taken, *, waits: bool) -> Command[int]:
+        """Whether it waits to run alone. 1: written; 0: fenced."""
+        fence = (taken.id, taken.incarnation, taken.attempt)
+        return call(load("hold"), (self.keys.job(taken.id),), (*fence, int(waits)), int)
+
     def progress(self, job_id: str, incarnation: str, attempt: int, progress: bytes) -> Command[int]:
         """1: written; 0: fenced."""
         return call(load("progress"), (self.keys.job(job_id),), (job_id, incarnation, attempt, progress), int)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- RUNNING -> READY | DEAD | CANCELLED for a page of the jobs of a worker whose lease is over, on one queue.
 -- A job that ran when its worker died has its crash count raised; past the limit it is buried as `worker_lost`.
--- A job that was delivered but not started is handed on without blame.
+-- A job that was delivered but not started, or waited to run alone, is handed on without blame.
 -- KEYS  1 workers  then the queue's ready streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  6 page size  7 most crashes  8 error of the burial
 -- returns {-1} while the lease lives;  {number of tickets moved, ids made ready, ids buried}
@@ -15,7 +15,8 @@ local page, moved = tonumber(ARGV[6]), 0
 local recovered, buried, cancelled = {}, {}, {}
 
 local function recover(stream, id, record)
-  local key, crashes, life = root .. 'job:' .. id, whole(record[4], 0) + 1, { unpack(record, 5, 8) }
+  local key, life = root .. 'job:' .. id, { unpack(record, 5, 8) }
+  local crashes = whole(record[4], 0) + (record[10] and 0 or 1)
   if record[3] then
     finish('cancelled', queue, id, now, life, kept)
     cancelled[#cancelled + 1] = id
@@ -26,14 +27,14 @@ local function recover(stream, id, record)
   else
     redis.call('XADD', stream, '*', 'j', id)
     redis.call('HSET', key, 's', 'ready', 'k', crashes, 'v', whole(record[9], 0) + 1)
-    redis.call('HDEL', key, 'm')
+    redis.call('HDEL', key, 'm', 'h')
     expire_again(id, record[7])
     recovered[#recovered + 1] = id
   end
 end
 
 local function move(stream, id)
-  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v')
+  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h')
   if record[1] == 'ready' or record.corrupt then
     redis.call('XADD', stream, '*', 'j', id) -- what is corrupt is buried by take.lua, with the reason
   elseif record[1] == 'running' and record[2] == incarnation then

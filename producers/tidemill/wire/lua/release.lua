@@ -13,7 +13,7 @@ for i = 2, #ARGV, 3 do
   if holds(record, incarnation, attempt) then
     redis.call('XADD', KEYS[1], '*', 'j', id)
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record[5], 0) + 1)
-    redis.call('HDEL', root .. 'job:' .. id, 'm')
+    redis.call('HDEL', root .. 'job:' .. id, 'm', 'h')
     expire_again(id, record[4])
     entries[#entries + 1] = ARGV[i + 1]
     ids[#ids + 1] = id

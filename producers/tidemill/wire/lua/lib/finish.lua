@@ -5,7 +5,7 @@ local function finish(state, queue, id, now, life, kept)
   local task, parked = unpack(redis.call('HMGET', key, 't', 'y'))
   if retain(queue, id, now, whole(life[4], kept.ttl), life[2]) then
     redis.call('HSET', key, 's', state, 'f', now)
-    redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'm', 'y')
+    redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'm', 'y', 'h')
   else
     redis.call('DEL', key)
   end

@@ -30,7 +30,7 @@ local function reschedule(name, width, more)
     else
       redis.call('ZADD', KEYS[2], due, id)
       redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, now, whole(record[9], 0))))
-      redis.call('HDEL', key, 'm')
+      redis.call('HDEL', key, 'm', 'h')
       expire_again(id, record[7])
       ids[#ids + 1] = id
     end
