@@ -10,6 +10,7 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 | `events` | a list of "event id id" |
 | `queues` | a set |
 | `unique:` | a text |
+| `once:` | a dict of fields |
 """
 
 from __future__ import annotations
@@ -63,22 +64,23 @@ def after(state: State, changes: State) -> State:
 
 
 def without_place(state: State) -> set[str]:
-    """Jobs that nobody would find: scheduled but in no wheel, ready without a ticket, running without a pending one."""
-    waiting, pending = set[str](), set[str]()
+    """Jobs that nobody would find: scheduled but in no wheel, ready without a ticket, running without a pending one; a
+    place in another queue does not count."""
+    found = set[tuple[str, str]]()
     for key, value in state.items():
         if key.startswith("ready:") and isinstance(value, Tickets):
-            waiting |= {entry for entry in value.entries if "@" not in entry}
-            pending |= {entry for entry in value.entries if "@" in entry}
-    tickets_of = waiting | {entry.partition("@")[0] for entry in pending}
+            queue = key.split(":")[1]
+            found |= {(queue, entry) for entry in value.entries}
+            found |= {(queue, entry.partition("@")[0]) for entry in value.entries}
     lost: set[str] = set()
     for key, value in state.items():
         name = key.removeprefix("job:")
         match value:
             case {"s": "scheduled", "q": str(queue)} if name not in state.get(f"wheel:{queue}", {}):
                 lost.add(name)
-            case {"s": "ready"} if name not in tickets_of:
+            case {"s": "ready", "q": str(queue)} if (queue, name) not in found:
                 lost.add(name)
-            case {"s": "running", "l": str(holder)} if f"{name}@{holder}" not in pending:
+            case {"s": "running", "q": str(queue), "l": str(holder)} if (queue, f"{name}@{holder}") not in found:
                 lost.add(name)
             case _:
                 pass
@@ -188,7 +190,8 @@ class World:
     def dump(self) -> State:
         """The whole keyspace."""
         names = [name.removeprefix(self.keys.root) for name in self.server.all_keys()]
-        return {name: self.read(name) for name in names}
+        found = {name: self.read(name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def read(self, key: str) -> Any:
         name = self.keys.root + key
@@ -201,6 +204,7 @@ class World:
             b"string": lambda name: _text(self.client.get(name)),
             b"stream": self._read_events if key == "events" else self._read_tickets,
             b"list": lambda _: "foreign",
+            b"none": lambda _: None,  # it has come to its end since its name was read
         }
         return readers[self.client.type(name)](name)
 

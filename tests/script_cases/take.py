@@ -216,7 +216,8 @@ CASES = [
             "ready:other:high": tickets("d"),
             "ready:other:normal": tickets(),
             "ready:other:low": tickets("c"),
-            **{f"job:{name}": READY for name in "abcd"},
+            **{f"job:{name}": READY for name in "abc"},
+            "job:d": but(READY, q="other"),
         },
         _take(3, (1, 0), queues=("q", "other")),
         {
@@ -225,7 +226,8 @@ CASES = [
             "ready:other:high": tickets("d@w1"),
             "ready:other:normal": tickets(),
             "ready:other:low": tickets("c"),
-            **{f"job:{name}": RUNNING for name in "abd"},
+            **{f"job:{name}": RUNNING for name in "ab"},
+            "job:d": but(RUNNING, q="other"),
             "job:c": READY,
         },
         Takings([_taken("b", lane="low"), _taken("a", lane="high"), _taken("d", lane="high", queue="other")]),
@@ -454,6 +456,32 @@ CASES = [
         _take(),
         {**LEASE, **_streams(normal=tickets("b@w1")), "job:b": RUNNING},
         Takings([_taken("b", 2)]),
+    ),
+    Case(
+        "take",
+        "a second ticket of a job, left of an earlier one of its id, does not make it run twice",
+        {**LEASE, **_streams(normal=tickets("a", "a")), "job:a": READY},
+        _take(),
+        {**LEASE, **_streams(normal=tickets("a@w1")), "job:a": RUNNING},
+        Takings([_taken("a")]),
+    ),
+    Case(
+        "take",
+        "nor when both were delivered and the first reply was lost",
+        {**LEASE, **_streams(normal=tickets("a@w1", "a@w1")), "job:a": STRAY},
+        lambda world: world.scripts.take(
+            "w1", ("q",), 9, tickets=[Ticket("q", 1, "1-0", "a"), Ticket("q", 1, "2-0", "a")], now_ms=NOW
+        ),
+        {**LEASE, **_streams(normal=tickets("a@w1")), "job:a": but(STRAY, a=5, j=NOW, v=2)},
+        Takings([_taken("a", attempt=5, uncounted=2)]),
+    ),
+    Case(
+        "take",
+        "a ticket that is left in another queue than its job's leads nowhere",
+        {**LEASE, **_streams(normal=tickets("a")), "job:a": but(READY, q="r")},
+        _take(),
+        {**LEASE, **EMPTY, "job:a": but(READY, q="r")},
+        Takings([]),
     ),
     Case(
         "take",

@@ -66,6 +66,16 @@ REGISTER = [
 ]
 
 _ALIVE: State = {"workers": {"w1": NOW + 5}, "worker:w1": DESCRIPTION}
+_WAITING: State = {
+    "queue:p": {"paused": "1"},
+    "ready:p:high": tickets("a@w1", "h"),
+    "ready:q:normal": tickets("b@w1", "i@w1", "j@w1"),
+    "ready:q:low": tickets("c@w1", "d"),
+    "ready:given:high": tickets("e@w1", "f@w2"),
+    "ready:empty:low": tickets(),
+    "ready:without:low": tickets("g", group=False),
+    "ready:text:high": "text",
+}
 
 
 def _renew(*running: str, queues: tuple[str, ...] = ("q", "p")) -> Call:
@@ -112,6 +122,14 @@ RENEW = [
             "queue:p": {"paused": "1"},
         },
         Renewal(["a"], frozenset({"p"})),
+    ),
+    Case(
+        "renew",
+        "the worker learns where tickets wait, and how many it was given, of queues that are not paused",
+        after(_ALIVE, _WAITING),
+        _renew("running", queues=("q", "p", "given", "empty", "without", "text")),
+        after(_ALIVE, {**_WAITING, "workers": {"w1": NOW + 50}}),
+        Renewal([], frozenset({"p"}), frozenset({"q", "without"}), given=4),
     ),
 ]
 
@@ -296,6 +314,14 @@ RECOVER = [
         _recover(),
         {**DEAD, "ready:q:normal": tickets("a"), "job:a": job("ready")},
         Recovered(1, [], []),
+    ),
+    Case(
+        "recover",
+        "a ticket that is left in another queue than its job's leads nowhere",
+        {**DEAD, "ready:q:normal": tickets("a@w1", "b@w1"), "job:a": but(RUNNING, q="r"), "job:b": job("ready", q="r")},
+        _recover(),
+        {**DEAD, "job:a": but(RUNNING, q="r"), "job:b": job("ready", q="r")},
+        Recovered(2, [], []),
     ),
     Case(
         "recover",

@@ -34,7 +34,8 @@ local function recover(stream, id, record)
 end
 
 local function move(stream, id)
-  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h')
+  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h', 'q')
+  if (record[11] or queue) ~= queue then return end -- a later job of the same id, which has a ticket of its own
   if record[1] == 'ready' or record.corrupt then
     redis.call('XADD', stream, '*', 'j', id) -- what is corrupt is buried by take.lua, with the reason
   elseif record[1] == 'running' and record[2] == incarnation then

@@ -11,8 +11,8 @@
 -- include: clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
-local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e' }
--- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th.
+local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e', 'q' }
+-- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th, q the last.
 local KEPT = { ttl = tonumber(ARGV[6]), most = tonumber(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
 local ended = { expire = {}, cancel = {}, bury = {} }
@@ -32,10 +32,12 @@ end
 -- A stray is a job that this incarnation took, but whose reply was lost on the way.
 local function is_stray(record) return record[1] == 'running' and record[2] == incarnation end
 
--- Returns how the ticket ends when the job is not to run: an event's name, '' for a ticket without a job.
-local function refusal(record)
+-- Returns how the ticket ends when the job is not to run: an event's name, '' for a ticket without a job. A ticket may
+-- outlive its job, and find a later one of the same id: that one has a ticket of its own, perhaps in another queue.
+local function refusal(record, queue, may_be_stray)
   if record.corrupt then return 'bury' end
-  if record[1] ~= 'ready' and not is_stray(record) then return '' end
+  if record[1] ~= 'ready' and not (may_be_stray and is_stray(record)) then return '' end
+  if (record[#RECORD + 1] or queue) ~= queue then return '' end
   if record[3] then return 'cancel' end
   if record[6] and whole(record[6], now) <= now then return 'expire' end
 end
@@ -55,11 +57,17 @@ local function drop_later(index, entry)
   table.insert(stale[index], entry)
 end
 
-local function start(index, entry, id)
-  local record = examine(id, unpack(RECORD))
-  local refused = refusal(record)
+local queues = {}
+local function queue_of(index)
+  queues[index] = queues[index] or string.match(KEYS[index], ':ready:([^:]+):%l+$')
+  return queues[index]
+end
+
+local function start(index, entry, id, may_be_stray)
+  local record, queue = examine(id, unpack(RECORD)), queue_of(index)
+  local refused = refusal(record, queue, may_be_stray)
   if refused then
-    refuse(refused, string.match(KEYS[index], ':ready:([^:]+):%l+$'), id, record)
+    refuse(refused, queue, id, record)
     drop_later(index, entry)
     return 0
   end
@@ -71,7 +79,7 @@ local function start(index, entry, id)
     redis.call('HSET', root .. 'job:' .. id, 's', 'running', 'l', incarnation, 'a', attempt, 'j', now)
   end
   if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end
-  jobs[#jobs + 1] = { index, entry, id, attempt, uncounted, unpack(record, 10, #RECORD + 1) }
+  jobs[#jobs + 1] = { index, entry, id, attempt, uncounted, unpack(record, 10, #RECORD) }
   return 1
 end
 
@@ -112,14 +120,15 @@ for settings = 2, #KEYS, 4 do
   is_paused[settings] = redis.call('HEXISTS', KEYS[settings], 'paused') == 1
   if is_paused[settings] then paused[#paused + 1] = settings end
 end
-local slots, low, normal = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local seen, slots, low, normal = {}, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 for i = 8, #ARGV, 3 do
   local index, entry, id = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
   if is_ours(index, entry) then
     if is_paused[index - (index - 2) % 4] then
       hand_back(index, entry, id)
     else
-      slots = slots - start(index, entry, id)
+      slots = slots - start(index, entry, id, not seen[id])
+      seen[id] = true
     end
   end
 end
