@@ -54,9 +54,15 @@ class ScriptMachine(RuleBasedStateMachine):
 
     # -- producers ----------------------------------------------------------------------------------------------
 
-    @initialize()
-    def a_worker_comes(self) -> None:
-        self.register("w1")
+    @initialize(jobs=st.integers(0, 4), slots=st.integers(1, 4))
+    def a_worker_comes_and_takes(self, jobs: int, slots: int) -> None:
+        self.enqueue_some(jobs, "q", 0)
+        self.come_and_take("w1", slots)
+
+    @rule(jobs=st.integers(2, 5), queue=queues, delay=delays)
+    def enqueue_some(self, jobs: int, queue: str, delay: int) -> None:
+        for _ in range(jobs):
+            self.enqueue(queue, "normal", delay, None, None, "", False, 0)
 
     @rule(
         queue=queues,
@@ -267,7 +273,13 @@ class ScriptMachine(RuleBasedStateMachine):
         self.enqueue(queue, "high", 0, None, None, "", False, 0)
         for _ in range(MAX_CRASHES + 1):
             self.come_and_take(worker, 1)
+            self._start(worker)
             self.die(worker)
+
+    def _start(self, worker: str) -> None:
+        for number, taken in enumerate(self.attempts):
+            if self.model.is_held_by(taken.id, worker, taken.attempt):
+                self.hold(number, False)
 
     @precondition(lambda self: self.attempts)
     @rule(verb=st.sampled_from(("complete", "retry", "bury", "release")), choice=choices)

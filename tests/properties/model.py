@@ -101,6 +101,7 @@ class Model:
         job = self.jobs[job_id]
         job.state, job.holder = "running", worker
         job.attempt += 1
+        job.held = job.held or job.crashes > 0
         return job.attempt
 
     def settle(self, verb: str, job_id: str, worker: str, attempt: int, delay: int = 0) -> int:
