@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tidemill import settings, telemetry
-from tidemill.errors import InvalidInput, JobExists, QueueFull
+from tidemill import durability, settings, telemetry
+from tidemill.errors import (
+    EnqueueUnknown,
+    InvalidInput,
+    JobExists,
+    QueueFull,
+    ServerUnavailable,
+    ServerUnsuitable,
+    TidemillError,
+)
 from tidemill.ids import new_id
-from tidemill.job import Job, known_state
+from tidemill.job import Job, JobState, known_state
 from tidemill.options import Options
 from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
+from tidemill.wire.signing import Signable, Signing
 
 if TYPE_CHECKING:
     from tidemill.client import Client, Operation
@@ -53,11 +62,13 @@ def many(plan: Plan) -> Operation[list[Job[Any]]]:
     """Enqueues all calls, chunk by chunk. Everything is checked and encoded before anything is sent."""
     new = _encode(plan)
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
+    if plan.client.signing is not None:
+        new = _signed(plan.client.signing, plan, queue, new)
     jobs: list[Job[Any]] = []
     for start in range(0, len(new), settings.ENQUEUE_CHUNK_JOBS):
         try:
             jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS])
-        except QueueFull as error:
+        except (QueueFull, ServerUnavailable, ServerUnsuitable) as error:
             error.enqueued = tuple(jobs)
             raise
     return jobs
@@ -72,11 +83,25 @@ def _encode(plan: Plan) -> list[NewJob]:
     return [NewJob(options.job_id or new_id(), unique, encode(item.args, item.kwargs)) for item in plan.calls]
 
 
+def _signed(signing: Signing, plan: Plan, queue: str, new: list[NewJob]) -> list[NewJob]:
+    options = plan.options
+    return [
+        job._replace(
+            body=signing.sign(Signable(queue, plan.task, job.id, options.carried), job.body, options.expires_ms)
+        )
+        for job in new
+    ]
+
+
 def queue_of(client: Client, task: str) -> Operation[str]:
     """A task that is known by name alone goes where its workers said that it belongs."""
     known = client.queues_by_task
     if task not in known:
-        declared = yield client.scripts.task_queue(task)
+        try:
+            declared = yield client.scripts.task_queue(task)
+        except TidemillError as error:
+            error.may_be_applied = False  # it was but a question: the enqueue itself was not sent
+            raise
         if not declared:
             return DEFAULT_QUEUE
         known[task] = declared
@@ -98,13 +123,33 @@ def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]
             options=options.carried,
             trace=telemetry.inject(),
         )
-        answer: list[Enqueued] | Full = yield plan.client.scripts.enqueue(shared, new)
+        try:
+            answer: list[Enqueued] | Full = yield durability.enqueue(plan.client.scripts, shared, new)
+        except TidemillError as error:
+            if error.may_be_applied:
+                raise _unknown(plan, new, error) from error
+            raise
         if isinstance(answer, Full):
             raise QueueFull(
                 f"queue {queue!r} is full: {answer.waiting} jobs are in it, its limit is {answer.limit}; "
                 f"none of these {len(new)} was enqueued"
             )
     return [_job(plan, job, reply) for job, reply in zip(new, answer, strict=True)]
+
+
+def _unknown(plan: Plan, new: list[NewJob], error: TidemillError) -> EnqueueUnknown:
+    is_delayed = plan.options.delay_ms or plan.options.due_ms is not None
+    state = JobState.SCHEDULED if is_delayed else JobState.READY
+    jobs = [Job[Any](plan.client, job.id, state) for job in new]
+    if len(new) == 1:
+        which, look = f"job {new[0].id} is", "refresh()"
+    else:
+        which, look = f"these {len(new)} jobs are", "refresh() of each of `jobs`"
+    return EnqueueUnknown(
+        f"whether {which} enqueued is not known: {error}. Look with {look}, or enqueue again with "
+        "using(job_id=...) and the same id, which makes no second job",
+        jobs=jobs,
+    )
 
 
 def _job(plan: Plan, new: NewJob, reply: Enqueued) -> Job[Any]:

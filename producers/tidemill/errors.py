@@ -12,6 +12,9 @@
     ├── JobCancelled                       `result()` of a cancelled job; raised inside a thread task too
     ├── CorruptRecord                      bytes in Redis that no Tidemill wrote
     ├── ServerUnavailable (ConnectionError)  no answer within the deadline; names the server, no password
+    │   └── EnqueueUnknown                     an enqueue whose outcome is not known; has the job, to look or send again
+    ├── StaleAttempt                       `once` in an attempt that is not the current one
+    ├── EffectUnknown                      `once`: whether the effect has happened is not known
     ├── GroupMissing                       a stream or its consumer group was deleted; workers make it again
     └── ServerUnsuitable                   too old, or configured so that it would lose jobs
 
@@ -20,6 +23,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +32,13 @@ if TYPE_CHECKING:
 
 
 class TidemillError(Exception):
-    """The root: `except TidemillError` catches all that this library raises on purpose."""
+    """The root: `except TidemillError` catches all that this library raises on purpose.
+
+    `may_be_applied`: an earlier try of the call that ended with this error was sent and never answered, so the server
+    may have done it. Every call is safe to repeat.
+    """
+
+    may_be_applied = False
 
 
 class InvalidInput(TidemillError, ValueError):
@@ -115,7 +125,44 @@ class CorruptRecord(TidemillError):
 
 
 class ServerUnavailable(TidemillError, ConnectionError):
-    """The server did not answer within the deadline. Calls are idempotent: the same call may be repeated."""
+    """The server did not answer within the deadline. Calls are idempotent: the same call may be repeated.
+
+    From an enqueue it means that the job is not in Redis: see `EnqueueUnknown` for when that is not known. `enqueued`
+    has the jobs of `enqueue_many` that got in before.
+    """
+
+    enqueued: tuple[Job[Any], ...] = ()
+
+
+class EnqueueUnknown(ServerUnavailable):
+    """Whether the job is in Redis, or is kept as safely as its queue's durability asks, was not known at the deadline:
+    the request was sent, and no answer, or not every replica's, came back.
+
+    `job` is a handle to it. Either look, with `job.refresh()`: JobNotFound means that it has not arrived so far, which
+    is no proof that it never will (a server that was paused may still read it). Or enqueue it again with
+    `using(job_id=job.id)`: that makes no second job, and its answer is certain.
+
+    `enqueue_many` sends chunk by chunk: `enqueued` has the jobs that are known to be in, in order; `jobs` those of the
+    chunk that is unknown, all or none of which is in; what comes behind these was not sent.
+    """
+
+    def __init__(self, message: str, *, jobs: Sequence[Job[Any]]) -> None:
+        super().__init__(message)
+        self.jobs = tuple(jobs)
+        self.may_be_applied = True
+
+    @property
+    def job(self) -> Job[Any]:
+        """The job; of several, the first."""
+        return self.jobs[0]
+
+
+class StaleAttempt(TidemillError):
+    """This attempt is not the job's current one: its lease was over, and the job was recovered. It changes nothing."""
+
+
+class EffectUnknown(TidemillError):
+    """Whether an effect has happened is not known: it was begun and no end was recorded, or another job is at it."""
 
 
 class GroupMissing(TidemillError):
@@ -123,4 +170,9 @@ class GroupMissing(TidemillError):
 
 
 class ServerUnsuitable(TidemillError):
-    """The server is too old, or configured so that it would lose jobs; the message says what to change."""
+    """The server is too old, or configured so that it would lose jobs; the message says what to change.
+
+    `enqueued` has the jobs of `enqueue_many` that got in before.
+    """
+
+    enqueued: tuple[Job[Any], ...] = ()

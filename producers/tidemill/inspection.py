@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill import validation
+from tidemill import durability, validation
 from tidemill.client import Batch
+from tidemill.durability import Durability
 from tidemill.errors import CorruptRecord, RemoteError
 from tidemill.job import Job, JobState, state_of
 from tidemill.wire.command import Command
@@ -95,6 +96,17 @@ class Inspection:
         """`limit` for async code."""
         await self._client.arun(self._limit(queue, jobs))
 
+    def durability(self, queue: str, level: Durability | None) -> None:
+        """What an enqueue into the queue waits for: see `tidemill.durability`. None is "aof", the default.
+
+        Raises ServerUnsuitable, saying what to change, and leaves the queue as it is, when the server can't keep it.
+        """
+        self._client.run(self._durability(queue, level))
+
+    async def adurability(self, queue: str, level: Durability | None) -> None:
+        """`durability` for async code."""
+        await self._client.arun(self._durability(queue, level))
+
     def purge(self, queue: str) -> int:
         """Cancels every job of the queue that has not started. Returns how many."""
         return self._client.run(self._purge(queue))
@@ -125,6 +137,10 @@ class Inspection:
     def _limit(self, queue: str, jobs: int | None) -> Operation[None]:
         limit = "" if jobs is None else str(validation.whole("limit", jobs, 1, 10**9))
         yield from self._configure(queue, {"limit": limit})
+
+    def _durability(self, queue: str, level: str | None) -> Operation[None]:
+        wanted = validation.one_of("durability", level or "aof", durability.LEVELS)
+        yield durability.set_level(self._client.scripts, validation.queue_name(queue), wanted)
 
     def _jobs(self, queue: str, state: str | None, offset: int, limit: int) -> Operation[list[Job[Any]]]:
         validation.queue_name(queue)

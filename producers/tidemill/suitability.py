@@ -35,6 +35,11 @@ def examine(info: Mapping[str, str]) -> list[str]:
             "appendonly is off: what was enqueued since the last snapshot is lost when the server dies; "
             "set it on (CONFIG SET appendonly yes)"
         )
+    if int(info.get("connected_slaves", "0")) and "min_slaves_good_slaves" not in info:
+        warnings.append(
+            "min-replicas-to-write is 0 though it has replicas: cut off from them it goes on taking jobs, which a "
+            "failover then forgets; set it to 1, and min-replicas-max-lag to 3"
+        )
     if info.get("maxmemory", "0") == "0" and info.get("redis_mode") != "sentinel":
         warnings.append("maxmemory is not set: a backlog can take all memory of its host; set a limit")
     return warnings
@@ -50,3 +55,9 @@ def parse_info(text: str) -> dict[str, str]:
     """INFO's answer as a mapping."""
     pairs = (line.partition(":") for line in text.splitlines() if ":" in line and not line.startswith("#"))
     return {name: value.strip() for name, _, value in pairs}
+
+
+def online_replicas(replication: str) -> int:
+    """How many replicas follow the server, by INFO's section; one that still loads its first copy is none."""
+    found = parse_info(replication)
+    return sum(1 for name, value in found.items() if re.fullmatch(r"slave\d+", name) and "state=online" in value)

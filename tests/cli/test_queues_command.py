@@ -67,3 +67,17 @@ def test_a_queue_is_limited(mill: Tidemill, url: str) -> None:
     assert mill.enqueue("a.task").state == "ready"
     assert run(url, "limit", "default", "few").exit_code == 2
     assert run(url, "limit", "Default", "5").exit_code == 2
+
+
+def test_a_queue_is_given_a_durability(mill: Tidemill, url: str) -> None:
+    mill.enqueue("a.task")
+    assert answer(url, "list")[0]["durability"] == "aof"
+    refused = run(url, "durability", "default", "replicated")
+    assert (refused.exit_code, "the server has no replica that is online" in refused.output) == (1, True)
+    assert run(url, "durability", "default", "paper").exit_code == 2
+    mill.client.link.run(mill.client.scripts.configure("default", {"durability": "fsync", "paused": "1"}))
+    assert answer(url, "list")[0]["durability"] == "fsync"
+    assert run(url, "list").stdout.splitlines()[1].split()[-2:] == ["paused", "fsync"]
+    assert answer(url, "durability", "default", "aof") == {"queue": "default", "durability": "aof"}
+    assert run(url, "durability", "default", "aof").stdout == "default: aof\n"
+    assert answer(url, "list")[0]["durability"] == "aof"

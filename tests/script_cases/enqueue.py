@@ -7,10 +7,12 @@ from typing import Any
 
 from script_state import NOW, Case, State, World, after, job, tickets
 from tidemill.wire.command import Command
-from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
+from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs, Unconfirmed, Unprepared
 
+A = ("a", "", b"body")
 SHARED: dict[str, Any] = {"queue": "q", "task": "t"}
 KNOWN: State = {"queues": {"q"}, "queue:q": {"known": "1"}}
+SYNCED: State = {"queues": {"q"}, "queue:q": {"known": "1", "durability": "fsync"}}
 LIMITED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2"}}
 
 
@@ -19,11 +21,14 @@ def _enqueue(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], 
     return lambda world: world.scripts.enqueue(NewJobs(**{**SHARED, **shared}), new, now_ms=NOW)
 
 
+def _enqueue_keeping(*keeps: str, **shared: Any) -> Callable[[World], Command[Any]]:
+    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), [NewJob(*A)], now_ms=NOW, keeps=keeps)
+
+
 def _new(state: str, **fields: object) -> dict[str, str]:
     return job(state, c=NOW, **fields)
 
 
-A = ("a", "", b"body")
 READY = {"job:a": _new("ready"), "ready:q:normal": tickets("a", group=False)}
 
 CASES = [
@@ -263,6 +268,54 @@ CASES = [
         after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}}),
         _enqueue(A),
         after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}, **READY}),
+        [Enqueued("ready", "", "ready")],
+    ),
+    Case(
+        "enqueue",
+        "a queue with a durability that the caller does not claim to keep takes nothing",
+        SYNCED,
+        _enqueue_keeping("replicated", "fsync-of-another-kind"),
+        SYNCED,
+        Unprepared("fsync"),
+    ),
+    Case(
+        "enqueue",
+        "nor does one whose durability this release does not know",
+        after(SYNCED, {"queue:q": {"known": "1", "durability": "paper"}}),
+        _enqueue_keeping("replicated", "fsync"),
+        after(SYNCED, {"queue:q": {"known": "1", "durability": "paper"}}),
+        Unprepared("paper"),
+    ),
+    Case(
+        "enqueue",
+        "a queue with a durability says so to a caller that keeps it",
+        SYNCED,
+        _enqueue_keeping("replicated", "fsync"),
+        {**SYNCED, **READY},
+        Unconfirmed("fsync", 0, [Enqueued("ready", "", "ready")]),
+    ),
+    Case(
+        "enqueue",
+        "also for a job that exists, since the reply to a call that made it may have been lost",
+        {**SYNCED, "job:a": job("running")},
+        _enqueue_keeping("fsync"),
+        {**SYNCED, "job:a": job("running")},
+        Unconfirmed("fsync", 0, [Enqueued("exists", "", "running")]),
+    ),
+    Case(
+        "enqueue",
+        "a full queue is full whatever its durability",
+        {**SYNCED, "queue:q": {"known": "1", "durability": "fsync", "limit": "2"}, "wheel:q": {"x": 1, "y": 2}},
+        _enqueue_keeping("fsync"),
+        {**SYNCED, "queue:q": {"known": "1", "durability": "fsync", "limit": "2"}, "wheel:q": {"x": 1, "y": 2}},
+        Full(2, 2),
+    ),
+    Case(
+        "enqueue",
+        "a queue without one does not care what the caller keeps",
+        KNOWN,
+        _enqueue_keeping("fsync"),
+        {**KNOWN, **READY},
         [Enqueued("ready", "", "ready")],
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill import ServerUnsuitable
-from tidemill.suitability import examine, parse_info
+from tidemill.suitability import examine, online_replicas, parse_info
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -47,12 +47,27 @@ def test_a_replica_is_refused() -> None:
     [
         ({"maxmemory_policy": "volatile-ttl"}, "maxmemory-policy is volatile-ttl; set it to noeviction"),
         ({"aof_enabled": "0"}, "appendonly is off: what was enqueued since the last snapshot is lost"),
+        ({"connected_slaves": "1"}, "min-replicas-to-write is 0 though it has replicas"),
         ({"maxmemory": "0"}, "maxmemory is not set: a backlog can take all memory of its host"),
     ],
 )
 def test_what_can_cost_jobs_is_warned_of(changes: dict[str, str], warning: str) -> None:
     (found,) = examine({**GOOD, **changes})
     assert found.startswith(warning)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"connected_slaves": "0"}, {"connected_slaves": "1", "min_slaves_good_slaves": "1"}]
+)
+def test_a_server_with_a_least_number_of_replicas_or_with_none_needs_no_words(changes: dict[str, str]) -> None:
+    assert examine({**GOOD, **changes}) == []
+
+
+def test_replicas_that_still_load_are_not_counted() -> None:
+    section = "role:master\r\nconnected_slaves:2\r\nslave0:ip=::1,port=1,state=online,offset=9,lag=0\r\n"
+    assert online_replicas(section) == 1
+    assert online_replicas(section + "slave1:ip=::1,port=2,state=wait_bgsave,offset=0,lag=0\r\n") == 1
+    assert online_replicas("role:master\r\nconnected_slaves:0\r\n") == 0
 
 
 def test_the_answer_of_info_is_read_as_text() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 
 from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.durability import LEVELS, Durability
 from tidemill.wire.scripts import QueueFigures
 
 
@@ -73,6 +76,18 @@ def limit(context: Context, name: str, jobs: int) -> None:
     context.print({"queue": name, "limit": jobs or None}, lambda: f"{name}: {jobs or 'no limit'}")
 
 
+@queues.command("durability")
+@click.argument("name")
+@click.argument("level", type=click.Choice(LEVELS))
+@url_option
+@json_option
+@pass_context
+def set_durability(context: Context, name: str, level: str) -> None:
+    """Choose what an enqueue waits for: aof (default), fsync (the server's disk) or replicated (all its replicas)."""
+    context.mill.inspect.durability(name, cast(Durability, level))
+    context.print({"queue": name, "durability": level}, lambda: f"{name}: {level}")
+
+
 def figures_of(queue: QueueFigures) -> dict[str, object]:
     """A queue's figures as plain data."""
     return {
@@ -86,6 +101,7 @@ def figures_of(queue: QueueFigures) -> dict[str, object]:
         "oldest_ready_ms": queue.oldest_ready_ms,
         "paused": "paused" in queue.counters,
         "limit": int(queue.counters["limit"]) if "limit" in queue.counters else None,
+        "durability": queue.counters.get("durability", "aof"),
         "succeeded": int(queue.counters.get("succeeded", 0)),
         "retried": int(queue.counters.get("retried", 0)),
         "recovered": int(queue.counters.get("recovered", 0)),
@@ -108,10 +124,14 @@ def table(queues_found: list[QueueFigures]) -> str:
             figures["finished"],
             figures["succeeded"],
             figures["retried"],
-            "paused" if figures["paused"] else "",
+            _remarks(queue),
         )
-        for figures in map(figures_of, queues_found)
+        for queue, figures in zip(queues_found, map(figures_of, queues_found), strict=True)
     ]
     width = max(len("queue"), *(len(str(row[0])) for row in rows))
-    lines = [f"{name!s:<{width}}" + "".join(f"{cell!s:>11}" for cell in cells) for name, *cells in (heads, *rows)]
+    lines = [f"{name!s:<{width}}" + "".join(f" {cell!s:>10}" for cell in cells) for name, *cells in (heads, *rows)]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _remarks(queue: QueueFigures) -> str:
+    return " ".join(["paused"] * ("paused" in queue.counters) + [queue.counters.get("durability", "")]).strip()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from tidemill import settings
-from tidemill.connection.attempts import Attempts, checked, examine
+from tidemill.connection.attempts import Attempts, checked, conduct, examine
 from tidemill.connection.driver import LOST, make_async_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.sentinel import locate
+from tidemill.errors import TidemillError
 from tidemill.target import Target
 from tidemill.wire.command import Command
+from tidemill.wire.dialogue import Dialogue, Facts
 
 T = TypeVar("T")
 
@@ -24,15 +27,23 @@ class _AsyncLine:
 
     def __init__(self, target: Target, reply_timeout_seconds: float) -> None:
         self._target = target
-        self._wire = make_async_wire(target.url, reply_timeout_seconds)
+        self.facts: Facts = {}
+        self.is_cut = False  # by `interrupt`
+        self._place = locate(target)
+        self._wire = make_async_wire(self._place.url, reply_timeout_seconds)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def connect(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._place.enter(self)
         await self._wire.connect()
+        self._place.check(await self._talk(self._place.questions) if self._place.questions else ())
         if not self._target.examined:
             examine(self._target, (await self._talk([("INFO",)]))[0])
 
     async def _talk(self, words: Sequence[Sequence[object]]) -> list[object]:
-        await self._wire.send_packed_command(self._wire.pack_commands(words), check_health=False)
+        with _cancellation_kept():
+            await self._wire.send_packed_command(self._wire.pack_commands(words), check_health=False)
         return [await self._read() for _ in words]
 
     async def _read(self) -> object:
@@ -46,9 +57,47 @@ class _AsyncLine:
         missing = missing_scripts(commands, replies)
         return merge_loaded(replies, missing, await self._talk(with_loads(commands, missing))) if missing else replies
 
+    async def converse(self, dialogue: Dialogue[T], attempts: Attempts) -> T:
+        turns = conduct(self._target, dialogue, self.facts, attempts)
+        try:
+            command = next(turns)
+            while True:
+                command = turns.send((await self.exchange([command]))[0])
+        except StopIteration as over:
+            result: T = over.value
+            return result
+
+    async def checked_exchange(self, commands: Sequence[Command[Any]]) -> Sequence[object]:
+        return checked(await self.exchange(commands))
+
+    def interrupt(self) -> None:
+        """As `Line.interrupt`."""
+        self.is_cut = True
+        with contextlib.suppress(RuntimeError):  # its loop has ended
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
+        writer = self._wire._writer  # pyright: ignore[reportPrivateUsage] - as in `Line.interrupt`
+        if writer is not None:
+            writer.transport.abort()
+
     async def close(self) -> None:
+        self._place.leave(self)
         with contextlib.suppress(*LOST):
             await self._wire.disconnect()
+
+
+@contextlib.contextmanager
+def _cancellation_kept() -> Generator[None]:
+    """The driver sends by `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes when the
+    inner task has just ended: the call would go on as if nobody had cancelled it.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def _slots() -> asyncio.Semaphore:
@@ -73,32 +122,49 @@ class AsyncLink:
 
     async def run(self, command: Command[T]) -> T:
         """As `Link.run`."""
-        return command.parse((await self._until_answered([command]))[0])
+        replies = await self._until_answered(lambda line, _: line.checked_exchange([command]))
+        return command.parse(replies[0])
 
     async def run_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """As `Link.run_all`."""
-        replies = await self._until_answered(commands)
+        replies = await self._until_answered(lambda line, _: line.checked_exchange(commands))
         return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]
 
-    async def _until_answered(self, commands: Sequence[Command[Any]]) -> Sequence[object]:
+    async def converse(self, dialogue: Dialogue[T]) -> T:
+        """As `Link.converse`."""
+        return await self._until_answered(lambda line, attempts: line.converse(dialogue, attempts))
+
+    async def _until_answered(self, talk: Callable[[_AsyncLine, Attempts], Awaitable[T]]) -> T:
         attempts = Attempts(self.target, self._deadline_seconds)
         while True:
             with attempts:
-                return checked(await self._once(commands))
+                return await self._once(talk, attempts)
             await self.close()
             await asyncio.sleep(attempts.wait_seconds)
 
-    async def _once(self, commands: Sequence[Command[Any]]) -> list[object]:
+    async def _once(self, talk: Callable[[_AsyncLine, Attempts], Awaitable[T]], attempts: Attempts) -> T:
         pool = self._pool()
         async with pool.slots:
-            line = pool.idle.pop() if pool.idle else await self._open()
+            line = await self._idle_line(pool) or await self._open()
+            attempts.is_sent = True
             try:
-                replies = await line.exchange(commands)
+                result = await talk(line, attempts)
+            except (TidemillError, ResponseError):
+                pool.idle.append(line)  # every answer was read: the line can be used again
+                raise
             except BaseException:  # a cancellation too: an answer may be under way
                 await line.close()
                 raise
             pool.idle.append(line)
-            return replies
+            return result
+
+    async def _idle_line(self, pool: _Pool) -> _AsyncLine | None:
+        while pool.idle:
+            line = pool.idle.pop()
+            if not line.is_cut:
+                return line
+            await line.close()
+        return None
 
     async def _open(self) -> _AsyncLine:
         timeout_seconds = min(settings.REPLY_TIMEOUT_SECONDS, self._deadline_seconds)

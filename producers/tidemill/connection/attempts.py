@@ -7,21 +7,28 @@ import random
 import time
 from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from tidemill import settings
 from tidemill.connection.driver import DRIVER_ERRORS, fault_of
 from tidemill.errors import GroupMissing, QueueFull, ServerUnavailable, ServerUnsuitable, TidemillError
 from tidemill.faults import Fault
 from tidemill.target import Target
+from tidemill.wire.command import Command
+from tidemill.wire.dialogue import Dialogue, Facts
+
+T = TypeVar("T")
 
 
 class Attempts:
     """The attempts at one exchange: `with` it for each. A failure that may pass is swallowed, and sets `wait_seconds`;
     any other leaves as an error of ours. So after the `with` comes the next attempt.
+
+    Whoever sends sets `is_sent` before the first byte. If an attempt is lost after that, the server may have applied
+    it, and no refusal of a later attempt says that it has not: the error that ends the call carries `may_be_applied`.
     """
 
-    __slots__ = ("_began", "_count", "_deadline_seconds", "_target", "wait_seconds")
+    __slots__ = ("_began", "_count", "_deadline_seconds", "_target", "is_sent", "may_be_applied", "wait_seconds")
 
     def __init__(self, target: Target, deadline_seconds: float) -> None:
         self._target = target
@@ -29,29 +36,67 @@ class Attempts:
         self._began = time.monotonic()
         self._count = 0
         self.wait_seconds = 0.0
+        self.is_sent = False
+        self.may_be_applied = False
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; negative behind it."""
+        return self._began + self._deadline_seconds - time.monotonic()
 
     def __enter__(self) -> Self:
+        self.is_sent = False
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if isinstance(error, TidemillError) or not isinstance(error, DRIVER_ERRORS):
+        if isinstance(error, TidemillError):
+            self._marked(error)
+            return False
+        if not isinstance(error, DRIVER_ERRORS):
             return False
         self._failed(error)
         return True
 
+    def _marked(self, error: TidemillError) -> TidemillError:
+        error.may_be_applied = error.may_be_applied or self.may_be_applied
+        return error
+
     def _failed(self, error: Exception) -> None:
+        if self.is_sent and fault_of(error) is Fault.LOST:
+            self.may_be_applied = True
         final = final_error(self._target, error)
         if final is not None:
-            raise final from error
+            raise self._marked(final) from error
         # An idle connection may have been closed long ago: the first repeat is at once.
         most = settings.RETRY_BASE_SECONDS * 2**self._count if self._count else 0.0
         self.wait_seconds = random.uniform(0, min(settings.RETRY_CAP_SECONDS, most))
         self._count += 1
-        if time.monotonic() - self._began + self.wait_seconds > self._deadline_seconds:
+        if self.wait_seconds > self.seconds_left:
             tries = f"{self._count} tries" if self._count > 1 else "1 try"
-            raise unavailable(self._target, error, f" within {self._deadline_seconds:g} s ({tries})") from error
+            late = unavailable(self._target, error, f" within {self._deadline_seconds:g} s ({tries})")
+            raise self._marked(late) from error
+
+
+def conduct(
+    target: Target, dialogue: Dialogue[T], facts: Facts, attempts: Attempts
+) -> Generator[Command[Any], object, T]:
+    """A dialogue in raw replies: yields what to send, and is sent what came back, errors of the server among it."""
+    turns = dialogue.begin(facts, attempts)
+    try:
+        command = next(turns)
+        while True:
+            reply = yield command
+            if not isinstance(reply, Exception):
+                command = turns.send(command.parse(reply))
+            elif (final := final_error(target, reply)) is not None:
+                command = turns.throw(final)
+            else:
+                raise reply
+    except StopIteration as over:
+        result: T = over.value
+        return result
 
 
 def checked(replies: Sequence[object]) -> Sequence[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
@@ -27,8 +28,9 @@ LOST: Final = (DriverConnectionError, DriverTimeoutError, OSError, EOFError)
 # All that the driver raises.
 DRIVER_ERRORS: Final = (RedisError, *LOST)
 
-# From the text of these the driver strips the first word, by which `classify` would know them.
+# From the text of these the driver strips the first words, by which `classify` would know them.
 _BY_CLASS: Final[dict[type[Exception], Fault]] = {
+    exceptions.BusyLoadingError: Fault.BUSY,  # which is a lost connection for the driver
     exceptions.ClusterDownError: Fault.BUSY,
     exceptions.MasterDownError: Fault.BUSY,
     exceptions.TryAgainError: Fault.BUSY,
@@ -54,12 +56,14 @@ class Wire(Protocol):
     def disconnect(self) -> None: ...
     def pack_commands(self, commands: Sequence[Sequence[object]]) -> list[bytes]: ...
     def send_packed_command(self, command: list[bytes], check_health: bool = ...) -> None: ...
-    def read_response(self) -> object: ...
+    def read_response(self, *, timeout: float = ...) -> object: ...
     def can_read(self, timeout: float = ...) -> bool: ...
 
 
 class AsyncWire(Protocol):
     """The part of redis-py's async Connection that is used."""
+
+    _writer: asyncio.StreamWriter | None
 
     async def connect(self) -> None: ...
     async def disconnect(self) -> None: ...
@@ -113,9 +117,12 @@ def fault_of(error: Exception) -> Fault:
     # The async driver wraps what goes wrong while it connects.
     if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
         return Fault.DENIED
-    if isinstance(error, LOST):
-        return Fault.LOST
-    return _BY_CLASS.get(type(error)) or classify(str(error))
+    known = _BY_CLASS.get(type(error)) or _BY_CLASS.get(type(error.__cause__))
+    if known is not None:
+        return known
+    # Of a server with too many clients the driver says that the connection was lost, in the server's words.
+    is_lost = isinstance(error, LOST) and "max number of clients" not in str(error)
+    return Fault.LOST if is_lost else classify(str(error))
 
 
 def missing_scripts(commands: Sequence[Command[Any]], replies: Sequence[object]) -> list[int]:

@@ -6,16 +6,19 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from tidemill import settings
-from tidemill.connection.attempts import Attempts, checked, driver_errors_mapped, examine
+from tidemill.connection.attempts import Attempts, checked, conduct, driver_errors_mapped, examine
 from tidemill.connection.driver import LOST, make_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.sentinel import locate
+from tidemill.errors import TidemillError
 from tidemill.target import Target
 from tidemill.wire.command import Command
+from tidemill.wire.dialogue import Dialogue, Facts
 
 T = TypeVar("T")
 
@@ -25,9 +28,16 @@ class Line:
 
     def __init__(self, target: Target, reply_timeout_seconds: float = settings.REPLY_TIMEOUT_SECONDS) -> None:
         self._target = target
-        self._wire = make_wire(target.url, reply_timeout_seconds)
+        self._reply_timeout_seconds = reply_timeout_seconds
+        self.facts: Facts = {}
+        self.is_cut = False  # by `interrupt`
+        self._early: list[tuple[str, str]] = []  # messages that came while an answer was awaited
+        self._place = place = locate(target)
+        self._wire = make_wire(place.url, reply_timeout_seconds)
         try:
+            place.enter(self)
             self._wire.connect()
+            place.check(self._talk(place.questions) if place.questions else ())
             if not target.examined:
                 examine(target, self._talk([("INFO",)])[0])
         except BaseException:
@@ -50,32 +60,53 @@ class Line:
         missing = missing_scripts(commands, replies)
         return merge_loaded(replies, missing, self._talk(with_loads(commands, missing))) if missing else replies
 
+    def converse(self, dialogue: Dialogue[T], attempts: Attempts) -> T:
+        """A dialogue from its beginning to its end."""
+        turns = conduct(self._target, dialogue, self.facts, attempts)
+        try:
+            command = next(turns)
+            while True:
+                command = turns.send(self.exchange([command])[0])
+        except StopIteration as over:
+            result: T = over.value
+            return result
+
     def run(self, command: Command[T]) -> T:
         """One command, once. Raises ServerUnavailable if the line is lost or the server is busy."""
         with driver_errors_mapped(self._target):
             return command.parse(checked(self.exchange([command]))[0])
 
+    def run_blocking(self, command: Command[T], block_seconds: float) -> T:
+        """As `run`, for a plain command that the server answers after `block_seconds` at the latest."""
+        with driver_errors_mapped(self._target):
+            self._wire.send_packed_command(self._wire.pack_commands([command.words]), check_health=False)
+            return command.parse(self._wire.read_response(timeout=block_seconds + self._reply_timeout_seconds))
+
     def subscribe(self, channels: Sequence[str]) -> None:
-        """Listens to sharded channels: `messages` has what is published on them."""
+        """Listens to sharded channels: `messages` has what is published on them.
+
+        Again, it changes nothing, but raises ServerUnavailable when the line is dead or the channels are elsewhere:
+        a subscription says nothing by itself.
+        """
         with driver_errors_mapped(self._target):
             self._wire.send_packed_command(self._wire.pack_commands([("SSUBSCRIBE", *channels)]))
-            for _ in channels:
-                self._wire.read_response()
+            missing = len(channels)
+            while missing:
+                answer = self._wire.read_response()
+                self._early += _message(answer)
+                missing -= _is_subscription(answer)
 
     def messages(self, timeout_seconds: float) -> list[tuple[str, str]]:
         """(channel, message) pairs that have come; [] after the timeout. Raises ServerUnavailable if lost."""
         with driver_errors_mapped(self._target):
-            found: list[tuple[str, str]] = []
+            found, self._early = self._early, []
             while self._wire.can_read(0 if found else max(0.0, timeout_seconds)):
-                match self._wire.read_response():
-                    case [b"smessage", bytes(channel), bytes(message)]:
-                        found.append((channel.decode(), message.decode()))
-                    case _:
-                        pass
+                found += _message(self._wire.read_response())
             return found
 
     def interrupt(self) -> None:
         """From another thread: a read that waits, and all that come after, end with ServerUnavailable."""
+        self.is_cut = True
         # Not `disconnect`: it would take the socket from under the thread that reads it.
         connected = self._wire._sock  # pyright: ignore[reportPrivateUsage] - redis-py has no public way to say this
         if connected is not None:
@@ -85,8 +116,25 @@ class Line:
 
     def close(self) -> None:
         """By the thread that owns it."""
+        self._place.leave(self)
         with contextlib.suppress(*LOST):
             self._wire.disconnect()
+
+
+def _message(answer: object) -> list[tuple[str, str]]:
+    match answer:
+        case [b"smessage", bytes(channel), bytes(message)]:
+            return [(channel.decode(), message.decode())]
+        case _:
+            return []
+
+
+def _is_subscription(answer: object) -> bool:
+    match answer:
+        case [b"ssubscribe", bytes(), int()]:
+            return True
+        case _:
+            return False
 
 
 def open_line(target: Target, reply_timeout_seconds: float = settings.REPLY_TIMEOUT_SECONDS) -> Line:
@@ -106,37 +154,47 @@ class Link:
 
     def run(self, command: Command[T]) -> T:
         """Raises ServerUnavailable after the deadline, QueueFull if memory is short, or what `parse` raises."""
-        reply = self._until_answered([command])[0]
+        reply = self._until_answered(lambda line, _: checked(line.exchange([command])))[0]
         return command.parse(reply)
 
     def run_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """One round trip. If one fails for a passing reason, all are sent again: each is idempotent."""
-        replies = self._until_answered(commands)
+        replies = self._until_answered(lambda line, _: checked(line.exchange(commands)))
         return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]
 
-    def _until_answered(self, commands: Sequence[Command[Any]]) -> Sequence[object]:
+    def converse(self, dialogue: Dialogue[T]) -> T:
+        """As `run`; what the dialogue raises leaves as it is."""
+        return self._until_answered(lambda line, attempts: line.converse(dialogue, attempts))
+
+    def _until_answered(self, talk: Callable[[Line, Attempts], T]) -> T:
         attempts = Attempts(self.target, self._deadline_seconds)
         while True:
             with attempts:
-                return checked(self._once(commands))
+                return self._once(talk, attempts)
             self.close()
             time.sleep(attempts.wait_seconds)
 
-    def _once(self, commands: Sequence[Command[Any]]) -> list[object]:
+    def _once(self, talk: Callable[[Line, Attempts], T], attempts: Attempts) -> T:
         line = self._borrow()
+        attempts.is_sent = True
         try:
-            replies = line.exchange(commands)
+            result = talk(line, attempts)
+        except (TidemillError, ResponseError):
+            self._idle.append(line)  # every answer was read: the line can be used again
+            raise
         except BaseException:
             line.close()  # an answer may be under way, which the next command would take for its own
             raise
         self._idle.append(line)
-        return replies
+        return result
 
     def _borrow(self) -> Line:
         if self._pid != os.getpid():  # a fork must not share its parent's sockets
             self._idle, self._pid = [], os.getpid()
         try:
-            return self._idle.pop()
+            while (line := self._idle.pop()).is_cut:
+                line.close()
+            return line
         except IndexError:
             return Line(self.target, min(settings.REPLY_TIMEOUT_SECONDS, self._deadline_seconds))
 

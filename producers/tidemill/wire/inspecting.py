@@ -33,9 +33,13 @@ class QueueFigures:
 
 class Inspecting(Shard):
     def configure(self, queue: str, changes: Mapping[str, str]) -> Command[int]:
-        """Sets `limit` or `paused`; "" clears."""
+        """Sets `limit`, `paused` or `durability`; "" clears."""
         words = tuple(word for pair in changes.items() for word in pair)
         return call(load("configure"), (self.keys.queue(queue), self.keys.queues), (queue, *words), int)
+
+    def durability_of(self, queue: str) -> Command[str]:
+        """Its level, or ""."""
+        return Command(("HGET", self.keys.queue(queue), "durability"), text)
 
     def measure(self, queue: str) -> Command[QueueFigures]:
         keys = self.keys

@@ -54,8 +54,29 @@ class Full:
     limit: int
 
 
+class Unprepared(NamedTuple):
+    """The queue asks for a durability that the caller did not claim to keep; nothing was enqueued."""
+
+    durability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The answers of a queue with a durability; `replicas`: how many have to acknowledge them if it is `replicated`."""
+
+    durability: str
+    replicas: int
+    jobs: list[Enqueued]
+
+
+EnqueueAnswer = list[Enqueued] | Unconfirmed | Full | Unprepared
+
+
 class Producing(Shard):
-    def enqueue(self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "") -> Command[list[Enqueued] | Full]:
+    def enqueue(
+        self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "", keeps: Sequence[str] = ()
+    ) -> Command[EnqueueAnswer]:
+        """`keeps`: the durability levels that the caller will see to."""
         arguments: list[Argument] = [
             now_ms,
             shared.queue,
@@ -67,17 +88,12 @@ class Producing(Shard):
             "" if shared.result_ttl_ms is None else shared.result_ttl_ms,
             shared.options,
             shared.trace,
+            " ".join(keeps),
         ]
         for job in jobs:
             arguments += job
 
-        def parse(reply: Any) -> list[Enqueued] | Full:
-            if int(reply[0]) == 0:
-                return Full(int(reply[1]), int(reply[2]))
-            words = iter(texts(reply[1:]))
-            return [Enqueued(*answer) for answer in zip(words, words, words, strict=True)]
-
-        return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(arguments), parse)
+        return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(arguments), _read_enqueued)
 
     def cancel(self, job_ids: Sequence[str], now_ms: Argument = "") -> Command[list[str]]:
         """For each job: cancelled, running (its worker is told), the terminal state that it has, "" (unknown)."""
@@ -104,3 +120,20 @@ class Producing(Shard):
     def task_queue(self, task: str) -> Command[str]:
         """The default queue of a task, as workers declared it; "" when no worker ever did."""
         return Command(("HGET", self.keys.tasks, task), text)
+
+
+def _read_enqueued(reply: Any) -> EnqueueAnswer:
+    match int(reply[0]):
+        case 0:
+            return Full(int(reply[1]), int(reply[2]))
+        case 1:
+            return _each(reply[1:])
+        case 2:
+            return Unprepared(text(reply[1]))
+        case _:
+            return Unconfirmed(text(reply[1]), int(reply[2]), _each(reply[3:]))
+
+
+def _each(words: Sequence[Any]) -> list[Enqueued]:
+    found = iter(texts(words))
+    return [Enqueued(*answer) for answer in zip(found, found, found, strict=True)]

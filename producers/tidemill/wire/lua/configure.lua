@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Sets or clears settings of a queue (`limit`, `paused`), and tells the workers.
+-- Sets or clears settings of a queue (`limit`, `paused`, `durability`), and tells the workers.
 -- KEYS  1 queue settings (hash)  2 queues
 -- ARGV  1 queue  then field, value pairs ('' clears the field)
 -- returns 1

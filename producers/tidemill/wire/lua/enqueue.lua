@@ -3,12 +3,16 @@
 -- All or nothing: a queue without room for all that is new in the chunk takes none of it. An id that exists answers
 -- "already there" and needs no room, so a call whose reply was lost is safe to repeat.
 -- No allow-oom: a full server refuses new work only.
+-- A queue whose `durability` the caller has not said to keep takes nothing: what can't be promised is not accepted.
 -- KEYS  1 queue settings (hash)
 -- ARGV  1 now  2 queue  3 task  4 priority  5 due ms ('' = delay)  6 delay ms  7 lives for ms ('' = does not expire)
---       8 result ttl ms ('' = default)  9 options  10 trace parent  then for each job: id, unique digest, body
+--       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
+--       then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
---         (holder: the id of the job that holds the unique key, state: that job's);  {0, waiting, limit} when full
--- include: clock root record expect alarm ticket expiry unique create
+--         (holder: the id of the job that holds the unique key, state: that job's);  {0, waiting, limit} when full;
+--         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
+--         as for 1} when a durability is set: the caller now sees to it, on this connection
+-- include: clock root record expect alarm ticket expiry unique create replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -16,12 +20,21 @@ local job = {
   expires = ARGV[7] ~= '' and now + tonumber(ARGV[7]),
   result_ttl = ARGV[8], options = ARGV[9], trace = ARGV[10],
 }
-local settings = redis.call('HMGET', KEYS[1], 'limit', 'known')
+local settings = redis.call('HMGET', KEYS[1], 'limit', 'known', 'durability')
+local durability, replicas = settings[3], 0
+if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
+  return { 2, durability }
+elseif durability == 'replicated' then
+  replicas = online_replicas()
+  if replicas == 0 then
+    return redis.error_reply('NOREPLICAS queue ' .. queue .. ' is to be replicated, but no replica is connected')
+  end
+end
 local code = job.due > now and 'scheduled' or 'ready'
 
 -- What becomes of each is known before anything is written.
-local replies, news, states, locks = { 1 }, {}, {}, {}
-for i = 11, #ARGV, 3 do
+local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
+for i = 12, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
   local answer = { code, '', code }
   local state, holder = states[id] or read(id)[1], nil
@@ -37,7 +50,12 @@ for i = 11, #ARGV, 3 do
   end
   for _, word in ipairs(answer) do replies[#replies + 1] = word end
 end
-if #news == 0 then return replies end
+if #news == 0 then
+  -- WAIT answers for the writes of its own connection: without one it would answer at once, though an earlier call,
+  -- whose reply was lost, may have made the jobs a moment ago. Replicas get this write behind those.
+  if durability then redis.call('HSET', KEYS[1], 'known', 1) end
+  return replies
+end
 
 local limit = whole(settings[1])
 if limit then
