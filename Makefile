@@ -34,6 +34,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),$(PYTHONS)); do \
 .NOTPARALLEL:
 .PHONY: help setup install check format demo lock clean
 .PHONY: test test-servers test-redis7 test-redis8 test-cluster coverage-html
+.PHONY: properties simulate chaos chaos-drain sentinel mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +90,31 @@ test-redis8: setup ## The test suite on Redis 8
 
 test-cluster: setup ## The test suite on a cluster of one node
 	TIDEMILL_TEST_SERVER=cluster $(BIN)/$(PYTEST)
+
+# Those below look for what the test suite, which runs a little of each, has no time to find.
+
+EXAMPLES ?= 1000
+properties: setup ## Histories of script calls against a model: EXAMPLES=1000
+	TIDEMILL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/properties
+
+SEEDS ?= 2000
+simulate: setup ## Deterministic simulation: SEEDS=2000, or SEED=7 to see one history
+	PYTHONPATH=tests $(BIN)/python -m simulation --counters $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+SECONDS ?= 60
+SERVER ?= valkey
+chaos: setup ## Faults for real processes: SECONDS=60 SEED=1 SERVER=valkey (or redis7, redis8, cluster)
+	$(BIN)/python tests/chaos/run.py --seconds $(SECONDS) --seed $(or $(SEED),1) --server $(SERVER)
+
+JOBS ?= 100000
+chaos-drain: setup ## Memory before and after a drain with faults: JOBS=100000 SERVER=valkey
+	$(BIN)/python tests/chaos/run.py --jobs $(JOBS) --seed $(or $(SEED),1) --server $(SERVER)
+
+sentinel: setup ## What a failover loses at each durability level: SERVER=valkey
+	TIDEMILL_TEST_SERVER=$(SERVER) $(BIN)/python tests/sentinel/measure.py
+
+mutants: setup ## Planted bugs, each of which a layer must catch
+	PYTHONPATH=tests $(BIN)/python -m mutants
 
 coverage-html: setup ## The last test run's coverage as pages, line by line
 	@$(BIN)/coverage html -q --fail-under=0

@@ -46,5 +46,13 @@ def mill(url: str) -> Iterator[Tidemill]:
 @pytest.fixture(autouse=True)
 def _no_server_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's environment must not decide what a test talks to."""
-    for name in ("TIDEMILL_URL", "TIDEMILL_DIR", "TIDEMILL_MAXMEMORY", "TIDEMILL_SERVER_BINARY"):
+    for name in (
+        "TIDEMILL_URL",
+        "TIDEMILL_DIR",
+        "TIDEMILL_MAXMEMORY",
+        "TIDEMILL_SERVER_BINARY",
+        "TIDEMILL_APPENDFSYNC",
+        "TIDEMILL_SIGNING_KEYS",
+        "TIDEMILL_ACCEPT_UNSIGNED",
+    ):
         monkeypatch.delenv(name, raising=False)

@@ -1,6 +1,8 @@
-"""Running a job, step by step: resolve, decode, call, encode, classify. Executors decide where; the steps are the same.
+"""Running a job, step by step: verify, resolve, decode, call, encode, classify. Executors decide where; the steps are
+the same.
 
-`resolve` needs no user code. `call_sync` and `call_async` run in the thread, coroutine or process of the job.
+`admit` verifies and resolves what came from the server, `resolve` needs no user code. `call_sync` and `call_async` run
+in the thread, coroutine or process of the job.
 `classify` turns what was raised into an outcome.
 """
 
@@ -9,23 +11,55 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from tidemill import telemetry, validation
+from tidemill.client import Client
 from tidemill.context import CURRENT, CurrentJob
 from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.names import type_name
 from tidemill.retry import Retry
 from tidemill.task import Definition
-from tidemill.telemetry import ParkReason
+from tidemill.telemetry import Event, ParkReason
 from tidemill.wire import envelope
 from tidemill.wire.envelope import Codec
 from tidemill.wire.scripts import Taken
+from tidemill.wire.signing import Refusal, Signable, Signing, is_signed
 from tidemill_consumers import settings
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
 _MAX_TIMEOUT_MS: Final = validation.MAX_DELAY_DAYS * 86_400_000
+
+
+def admit(taken: Taken, tasks: Mapping[str, Definition], signing: Signing | None) -> Run | Outcome:
+    """Verifies a job before anything of it is decoded, then resolves it. Children get what was verified, and no keys.
+
+    A worker without keys can't tell a good signature from a bad one, so it leaves signed jobs to those that have them.
+    """
+    if signing is None:
+        if is_signed(taken.body):
+            return parked(taken, "it is signed, and this worker has no keys", "no_keys")
+        return resolve(taken, tasks)
+    payload = signing.verify(Signable(taken.queue, taken.task, taken.id, taken.options), taken.body)
+    if isinstance(payload, Refusal):
+        return refused(taken, payload)
+    return resolve(replace(taken, body=payload), tasks)
+
+
+def refused(taken: Taken, refusal: Refusal) -> Dead:
+    """A dead letter that keeps its bytes; none of them is logged."""
+    telemetry.job_refused(taken.queue, refusal.why)
+    telemetry.event(
+        Event.JOB_REFUSED,
+        job_id=taken.id,
+        task=taken.task,
+        queue=taken.queue,
+        attempt=taken.tries,
+        reason=refusal.why,
+    )
+    return Dead(RemoteError("InvalidSignature", refusal.text), "signature")
 
 
 def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
@@ -58,28 +92,30 @@ def corrupt(what: str) -> Dead:
     return Dead(RemoteError("CorruptRecord", f"the record is not one that Tidemill wrote: {what}"), "corrupt")
 
 
-def call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
+def call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
     """Calls a plain function in this thread. What it raises is the caller's to classify.
 
     In a context of its own: a variable that a job sets is not seen by the next one on this thread.
     """
-    return copy_context().run(_call_sync, run, context, codec)
+    return copy_context().run(_call_sync, run, context, client)
 
 
-def _call_sync(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
-    arguments, keywords = codec.decode_call(run.taken.body)
+def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
+    arguments, keywords = client.codec.decode_call(run.taken.body)
+    context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        return _encoded(span, codec, run.definition.function(*arguments, **keywords))
+        return _encoded(span, client.codec, run.definition.function(*arguments, **keywords))
 
 
-async def call_async(run: Run, context: CurrentJob, codec: Codec) -> Succeeded | Dead:
+async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
     """Awaits a coroutine function in this task, whose context is its own."""
-    arguments, keywords = codec.decode_call(run.taken.body)
+    arguments, keywords = client.codec.decode_call(run.taken.body)
     function = cast(Callable[..., Awaitable[object]], run.definition.function)
+    context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        return _encoded(span, codec, await function(*arguments, **keywords))
+        return _encoded(span, client.codec, await function(*arguments, **keywords))
 
 
 def processing(run: Run) -> telemetry.Processing:

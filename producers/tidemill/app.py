@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from tidemill import logs, recurring, registration, validation
 from tidemill.client import Client
@@ -22,6 +22,11 @@ from tidemill.target import Target, checked_url
 from tidemill.task import AsyncTask, Definition, NamedTask, Task
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
+from tidemill.wire.signing import signing_of
+
+if TYPE_CHECKING:
+    from tidemill.client import Operation
+    from tidemill.doctor import Report
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +51,10 @@ class Tidemill:
     max_payload_bytes: the largest arguments or result of a job.
     deadline: how long a call tries again while the server does not answer, before it raises ServerUnavailable; a
         timedelta or seconds.
+    signing_keys: key id → key of at least 32 bytes, or "ID:BASE64,ID:BASE64"; without them the environment's
+        TIDEMILL_SIGNING_KEYS. The first signs what is enqueued, either verifies, and a worker runs nothing else.
+    accept_unsigned: with keys, run what is not signed too: while signing is switched on. By default the environment's
+        TIDEMILL_ACCEPT_UNSIGNED, else no.
 
     Nothing is connected before the first call that needs the server.
     """
@@ -57,13 +66,16 @@ class Tidemill:
         prefix: str = "tm",
         max_payload_bytes: int = MAX_PAYLOAD_BYTES,
         deadline: Duration = SERVER_DEADLINE_SECONDS,
+        signing_keys: str | Mapping[str, bytes] | None = None,
+        accept_unsigned: bool | None = None,
     ) -> None:
         self._url = checked_url(url) if url else None
         self.prefix = validation.queue_name(prefix)
         self.codec = Codec(max_payload_bytes=max_payload_bytes)
         self._target = Target(self._resolve_url)
         deadline_seconds = validation.duration_ms("deadline", deadline, zero=False) / 1000
-        self.client = Client(self._target, Keys(prefix), self.codec, deadline_seconds)
+        signing = signing_of(signing_keys, accept_unsigned, prefix, max_payload_bytes)
+        self.client = Client(self._target, Keys(prefix), self.codec, deadline_seconds, signing)
         self.tasks: dict[str, Definition] = {}
         self._declared: dict[str, recurring.Recurring] = {}
         self.inspect = Inspection(self.client)
@@ -257,6 +269,26 @@ class Tidemill:
         """`remove_recurring` for async code."""
         self._declared.pop(name, None)
         return await self.client.arun(recurring.remove(self.client, name))
+
+    # -- health -------------------------------------------------------------------------------------------------
+
+    def doctor(self, *, repair: bool = False) -> Report:
+        """Looks for what is lost, left over or in the wrong place, of all jobs, tickets, locks, workers and queues.
+
+        repair: mends it too; without it nothing is changed. Both are safe while everything runs: a repair looks again
+            and mends in one step, and a job never runs twice for it. Repairs are logged and counted.
+        It takes a few seconds for a hundred thousand jobs. Raises ServerUnavailable.
+        """
+        return self.client.run(self._doctor(repair))
+
+    async def adoctor(self, *, repair: bool = False) -> Report:
+        """`doctor` for async code."""
+        return await self.client.arun(self._doctor(repair))
+
+    def _doctor(self, repair: bool) -> Operation[Report]:
+        from tidemill.doctor.examination import examine
+
+        return examine(self.client, repair=repair)
 
     # -- life ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Runs operations. An operation is a generator that yields what it needs from the outside and is sent the answer:
 
 - a `Command`: sent to the server, answered with its parsed reply;
+- a `Dialogue`: held on one connection, answered with what it returns;
 - a `Batch` of commands: sent in one round trip, answered with the list of their parsed replies;
 - a `Pause`: waited for, answered with whether it was over in time;
 - a `Blocking` call: made, in a thread if an event loop asks.
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from tidemill.target import Target
 from tidemill.waiter import Waiter, Wakeup
 from tidemill.wire.command import Command
+from tidemill.wire.dialogue import Dialogue
 from tidemill.wire.envelope import Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.scripts import Scripts
+from tidemill.wire.signing import Signing
 
 if TYPE_CHECKING:
     from tidemill.connection import AsyncLink, Link
@@ -52,18 +55,21 @@ class Blocking:
     function: Callable[[], object]
 
 
-Step = Command[Any] | Batch | Pause | Blocking
+Step = Command[Any] | Dialogue[Any] | Batch | Pause | Blocking
 Operation = Generator[Step, Any, T]
 
 _UNDER_WAY: Final = ("scheduled", "ready", "running")
 
 
 class Client:
-    """What all tasks and jobs of one Tidemill share: links, scripts, codec, waiter."""
+    """What all tasks and jobs of one Tidemill share: links, scripts, codec, keys to sign with, waiter."""
 
-    def __init__(self, target: Target, keys: Keys, codec: Codec, deadline_seconds: float) -> None:
+    def __init__(
+        self, target: Target, keys: Keys, codec: Codec, deadline_seconds: float, signing: Signing | None = None
+    ) -> None:
         self.target = target
         self.codec = codec
+        self.signing = signing
         self.scripts = Scripts(keys)
         self.queues_by_task: dict[str, str] = {}
         self._deadline_seconds = deadline_seconds
@@ -115,6 +121,8 @@ class Client:
         match step:
             case Command():
                 return self.link.run(step)
+            case Dialogue():
+                return self.link.converse(step)
             case Batch():
                 return self.link.run_all(step.commands) if step.commands else []
             case Pause():
@@ -126,6 +134,8 @@ class Client:
         match step:
             case Command():
                 return await self.async_link.run(step)
+            case Dialogue():
+                return await self.async_link.converse(step)
             case Batch():
                 return await self.async_link.run_all(step.commands) if step.commands else []
             case Pause():
@@ -156,5 +166,9 @@ class Client:
     async def aclose(self) -> None:
         """`close` for async code; also closes the connections of the running loop."""
         await asyncio.to_thread(self.close)
+        await self.aclose_here()
+
+    async def aclose_here(self) -> None:
+        """Closes the connections of the running loop, which is about to end."""
         if "async_link" in self.__dict__:
             await self.async_link.close()

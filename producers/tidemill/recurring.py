@@ -15,6 +15,7 @@ from tidemill.options import Options
 from tidemill.schedule import Cron, Interval, MissedRuns, from_wire, parse, to_wire
 from tidemill.wire import envelope
 from tidemill.wire.scripts import NewJobs
+from tidemill.wire.signing import Signable
 
 if TYPE_CHECKING:
     from tidemill.client import Client, Operation
@@ -128,5 +129,9 @@ def publish(client: Client, recurring: Recurring) -> Operation[None]:
     """Writes the definition; an unchanged one keeps its next occurrence."""
     if not recurring.queue:
         recurring = replace(recurring, queue=(yield from queue_of(client, recurring.task)))
+    if client.signing is not None:
+        bound = Signable(recurring.queue, recurring.task, "", recurring.options)
+        body = client.signing.sign_recurring(recurring.name, bound, recurring.body)
+        recurring = replace(recurring, body=body)
     now_ms = int(time.time() * 1000)
     yield client.scripts.declare(recurring.name, recurring.pack(), recurring.schedule.next_after_ms(now_ms))

@@ -84,7 +84,8 @@ class Task(Enqueuer[R], Generic[P, R]):
         """Makes a job of this call. When it returns, the job is in Redis.
 
         Raises TypeError for arguments that the function does not take, InvalidInput for values that can't be carried,
-        QueueFull, JobExists, ServerUnavailable. Safe to repeat with the same `job_id`.
+        QueueFull, JobExists, ServerUnavailable: the job is not in Redis then. EnqueueUnknown, which carries the job,
+        when it may be. Safe to repeat with the same `job_id`.
         """
         return self._client.run(enqueueing.one(self._one(args, kwargs, self.options)))
 
@@ -111,8 +112,9 @@ class Task(Enqueuer[R], Generic[P, R]):
     def enqueue_many(self, calls: Iterable[Call]) -> list[Job[R]]:
         """A job for each call, in order; one round trip for each chunk of jobs.
 
-        All arguments are checked before anything is sent. A chunk is taken whole or not at all: on QueueFull or
-        ServerUnavailable the chunks before it are enqueued.
+        All arguments are checked before anything is sent. A chunk is taken whole or not at all: on QueueFull,
+        ServerUnavailable or ServerUnsuitable the chunks before it are enqueued, and the error's `enqueued` has their
+        jobs. EnqueueUnknown also has those, in `jobs`, of which it is not known.
         """
         return self._client.run(enqueueing.many(self._many(calls)))
 

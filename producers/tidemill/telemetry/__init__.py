@@ -25,6 +25,8 @@ tidemill.jobs.settled                {job}      ~outcome
 tidemill.jobs.retried                {job}      none
 tidemill.jobs.recovered              {job}      none
 tidemill.jobs.parked                 {job}      ~reason
+tidemill.jobs.refused                {job}      ~reason: unsigned, malformed, key, mac or expired
+tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
 
@@ -39,12 +41,15 @@ from tidemill.telemetry.events import Event, EventFields, event
 from tidemill.telemetry.metrics import (
     ParkReason,
     QueueSample,
+    RefuseReason,
     gauge_source,
+    job_refused,
     job_started,
     jobs_parked,
     jobs_recovered,
     jobs_retried,
     jobs_settled,
+    repaired,
 )
 from tidemill.telemetry.spans import (
     JobLabels,
@@ -74,12 +79,15 @@ __all__ = [  # noqa: RUF022  grouped by subject
     # Measures of jobs and queues.
     "ParkReason",
     "QueueSample",
+    "RefuseReason",
     "gauge_source",
+    "job_refused",
     "job_started",
     "jobs_parked",
     "jobs_recovered",
     "jobs_retried",
     "jobs_settled",
+    "repaired",
     # Log events.
     "Event",
     "EventFields",

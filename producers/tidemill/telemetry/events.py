@@ -56,6 +56,13 @@ class Event(Enum):
         "job ran into its timeout",
         "job_id task queue attempt timeout_s",
     )
+    JOB_REFUSED = (
+        "job.refused",
+        WARNING,
+        "job refused: it has no signature that this worker accepts",
+        "job_id task queue attempt reason",
+    )
+    DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 
     LEASE_LOST = (
@@ -71,6 +78,7 @@ class Event(Enum):
         "server error attempt delay_ms",
     )
     SERVER_BACK = "server.back", INFO, "server answers again", "server outage_s"
+    PRIMARY_CHANGED = "primary.changed", WARNING, "the sentinels name another primary", "primary server"
     SERVER_UNSAFE = "server.unsafe", WARNING, "server is configured so that jobs may be lost", "server reason"
     SERVER_STARTED = "server.started", INFO, "embedded server started", "server pid version"
     SERVER_STOPPED = "server.stopped", INFO, "embedded server stopped", "server pid"

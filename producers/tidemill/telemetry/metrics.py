@@ -34,7 +34,8 @@ WAIT_BUCKETS_S = (
     3600.0,
 )
 
-ParkReason = Literal["unknown_task", "breaker_open", "no_permit"]
+ParkReason = Literal["unknown_task", "breaker_open", "no_permit", "no_keys"]
+RefuseReason = Literal["unsigned", "malformed", "key", "mac", "expired"]
 
 
 class Instruments(NamedTuple):
@@ -50,6 +51,8 @@ class Instruments(NamedTuple):
     retried: Counter
     recovered: Counter
     parked: Counter
+    refused: Counter
+    repairs: Counter
 
 
 def _make(meter: Meter) -> Instruments:
@@ -72,6 +75,8 @@ def _make(meter: Meter) -> Instruments:
         retried=jobs("tidemill.jobs.retried", "Attempts that failed and are tried again."),
         recovered=jobs("tidemill.jobs.recovered", "Jobs taken back from workers that died."),
         parked=jobs("tidemill.jobs.parked", "Jobs put off that could not run yet."),
+        repairs=meter.create_counter("tidemill.doctor.repairs", "{repair}", "What the doctor has mended."),
+        refused=jobs("tidemill.jobs.refused", "Jobs without a signature that this worker accepts."),
     )
 
 
@@ -116,6 +121,18 @@ def jobs_parked(queue: str, reason: ParkReason, count: int = 1) -> None:
     """`count` jobs were put off without spending an attempt."""
     if (known := instruments()) is not None:
         known.parked.add(count, {"messaging.destination.name": queue, "messaging.tidemill.reason": reason})
+
+
+def job_refused(queue: str, reason: RefuseReason) -> None:
+    """A job has no signature, or none that this worker accepts."""
+    if (known := instruments()) is not None:
+        known.refused.add(1, {"messaging.destination.name": queue, "messaging.tidemill.reason": reason})
+
+
+def repaired(kind: str) -> None:
+    """The doctor has mended something. Without a fault before it, that is a bug."""
+    if (known := instruments()) is not None:
+        known.repairs.add(1, {"messaging.tidemill.kind": kind})
 
 
 class QueueSample(NamedTuple):

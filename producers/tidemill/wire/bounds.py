@@ -20,6 +20,12 @@ MAX_DEPTH_LEVELS = 64
 
 TOO_DEEP = f"nested in more than {MAX_DEPTH_LEVELS} levels"
 
+# Lists, maps and values with a type of ours, in all levels of one body. Each takes far more time and memory than the
+# one to three bytes that it may be written in: without this bound 256 KiB of empty maps would be 21 MB.
+MAX_PARTS = 10_000
+
+TOO_MANY_PARTS = f"made of more than {MAX_PARTS} lists, maps, dates and other values with a type"
+
 # Different keys with one and the same hash, in one map or set. Honest data has next to none; thousands would
 # make a dict quadratic, and whoever writes UUIDs, Decimals or tuples can choose their hashes.
 _MAX_HASH_COLLISIONS = 16
@@ -45,6 +51,11 @@ _MARKS, _UNMARKED = _translation()
 def may_be_deep(data: bytes) -> bool:
     """Whether `data` has enough container bytes to be nested deeper than MAX_DEPTH_LEVELS."""
     return len(data) > MAX_DEPTH_LEVELS and len(data.translate(_MARKS, _UNMARKED)) > MAX_DEPTH_LEVELS
+
+
+def may_have_many_parts(data: bytes) -> bool:
+    """Whether `data` has enough bytes that could open a container or an extension for more than MAX_PARTS."""
+    return len(data) > MAX_PARTS and len(data.translate(None, _UNMARKED)) > MAX_PARTS
 
 
 def may_have_extensions(data: bytes) -> bool:

@@ -23,12 +23,15 @@ from tidemill.errors import CorruptRecord, PayloadTooLarge, UnserializableValue
 from tidemill.names import type_name
 from tidemill.wire.bounds import (
     MAX_DEPTH_LEVELS,
+    MAX_PARTS,
     TOO_DEEP,
+    TOO_MANY_PARTS,
     is_list,
     is_text_map,
     map_of_pairs,
     may_be_deep,
     may_have_extensions,
+    may_have_many_parts,
     nested_deeper,
     refuse_collisions,
     refuse_type,
@@ -126,6 +129,8 @@ class _Encoder:
                 f"{form.noun} {form.verb} {sizes(len(data), max_bytes)}: "
                 "send a reference (a path, a key, a URL) instead"
             )
+        if _has_many_parts(data):
+            raise PayloadTooLarge(f"{form.noun} {form.verb} {TOO_MANY_PARTS}: send a reference instead")
         if may_be_deep(data) and nested_deeper(value, form.max_levels):
             raise self._explained(form, value, UnserializableValue(TOO_DEEP))
         return data
@@ -191,6 +196,8 @@ class _Decoder:
         try:
             if len(data) > max_bytes:
                 raise CorruptRecord(f"{sizes(len(data), max_bytes)} here")
+            if _has_many_parts(data):
+                raise CorruptRecord(TOO_MANY_PARTS)
             value = self._unpack(data)
             if may_be_deep(data) and nested_deeper(value, form.max_levels):
                 raise CorruptRecord(TOO_DEEP)
@@ -296,6 +303,55 @@ def pack(value: object) -> bytes:
 def unpack(data: bytes) -> object:
     """What pack() packed. Raises CorruptRecord, whatever the bytes are."""
     return _plain_decoder.decode(_MAP, data, MAX_PAYLOAD_BYTES)
+
+
+class _TooManyParts(Exception):
+    """Stops the count."""
+
+
+class _Parts:
+    """Counts the containers and extensions of a body while it is read, and keeps nothing of what is read."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MAX_PARTS
+
+    def count(self, data: bytes, level: int = 0) -> None:
+        """Raises _TooManyParts, or msgpack's errors for what it can't read."""
+        if len(data) > _UNCHECKED_STRUCTURE_BYTES:
+            _refuse_false_headers(data)
+        extension = partial(self._extension, level)
+        # Keys of maps stay pairs: hashing them is what could be made slow. Timestamps are refused later.
+        _unpackb(
+            data,
+            strict_map_key=False,
+            list_hook=self._one,
+            object_pairs_hook=self._one,
+            ext_hook=extension,
+            timestamp=2,
+        )
+
+    def _one(self, _: object) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyParts
+
+    def _extension(self, level: int, code: int, payload: bytes) -> None:
+        self._one(None)
+        if level <= MAX_DEPTH_LEVELS and (code == DATACLASS or code in CONTAINERS.values()):
+            self.count(payload, level + 1)
+
+
+def _has_many_parts(data: bytes) -> bool:
+    """Whether a body has more than MAX_PARTS. Nearly always its bytes alone prove that it has not."""
+    if not may_have_many_parts(data):
+        return False
+    try:
+        _Parts().count(data)
+    except _TooManyParts:
+        return True
+    return False
 
 
 def _refuse_false_headers(data: bytes) -> None:
