@@ -47,6 +47,13 @@ from tidemill_consumers.settings import WorkerSettings
     show_default=True,
     help="Seconds of silence after which the worker is taken for dead.",
 )
+@click.option(
+    "--server-deadline",
+    type=click.FloatRange(1, 86_400),
+    default=settings.SERVER_DEADLINE_SECONDS,
+    show_default=True,
+    help="Seconds without an answer from the server, and without a running job, after which the worker exits with 1.",
+)
 @click.option("--child-processes", type=click.IntRange(0, 256), default=0, help="Children for executor='process'.")
 @click.option("--child-max-jobs", type=click.IntRange(1), default=settings.CHILD_MAX_JOBS, show_default=True)
 @click.option("--child-max-megabytes", type=click.IntRange(16), default=settings.CHILD_MAX_MEGABYTES, show_default=True)
@@ -62,6 +69,7 @@ def worker(
     with_scheduler: bool,
     grace: float,
     lease: float,
+    server_deadline: float,
     child_processes: int,
     child_max_jobs: int,
     child_max_megabytes: int,
@@ -86,6 +94,7 @@ def worker(
         concurrency=concurrency,
         lease_ms=int(lease * 1000),
         grace_seconds=grace,
+        server_deadline_seconds=server_deadline,
         child_processes=child_processes,
         child_max_jobs=child_max_jobs,
         child_max_megabytes=child_max_megabytes,

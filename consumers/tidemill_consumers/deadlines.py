@@ -39,17 +39,19 @@ class Deadlines:
     def start(self) -> None:
         self._thread.start()
 
-    def add(self, run: Run) -> None:
-        """Counts from now. A run that ends before its time is skipped when its time comes."""
+    def add(self, run: Run) -> bool:
+        """Counts from now. A run that ends before its time is skipped when its time comes. True: it is the first."""
         if run.timeout_ms is None:
-            return
+            return False
         due = time.monotonic() + run.timeout_ms / 1000
         with self._changed:
             if len(self._heap) >= self._sweep_at:
                 self._sweep()
             heapq.heappush(self._heap, (due, next(self._order), run))
-            if self._heap[0][2] is run:
+            is_first = self._heap[0][2] is run
+            if is_first:
                 self._changed.notify()
+            return is_first
 
     def _sweep(self) -> None:
         self._heap = [entry for entry in self._heap if not entry[2].is_over]

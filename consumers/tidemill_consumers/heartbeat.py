@@ -21,6 +21,7 @@ from tidemill.telemetry import Event
 from tidemill.wire.scripts import Renewal, Scripts
 from tidemill_consumers import settings
 from tidemill_consumers.background import background
+from tidemill_consumers.contact import Contact
 
 
 class Tenant(Protocol):
@@ -31,14 +32,16 @@ class Tenant(Protocol):
     @property
     def queues(self) -> tuple[str, ...]: ...
     def running_ids(self) -> Collection[str]: ...
-    def renewed(self, renewal: Renewal) -> None: ...
+    def held_count(self) -> int: ...
+    def renewed(self, renewal: Renewal, held: int) -> None: ...
     def lease_lost(self, incarnation: str) -> None: ...
     def beat(self) -> None: ...
     def failed(self, role: str, error: BaseException) -> None: ...
 
 
 class Heartbeat:
-    def __init__(self, target: Target, scripts: Scripts, lease_ms: int, tenant: Tenant) -> None:
+    def __init__(self, target: Target, scripts: Scripts, lease_ms: int, tenant: Tenant, contact: Contact) -> None:
+        self._contact = contact
         self._target = target
         self._scripts = scripts
         self._lease_ms = lease_ms
@@ -73,23 +76,25 @@ class Heartbeat:
             try:
                 self._renew()
                 last_renewed = time.monotonic()
+                self._contact.answered("lease")
             except TidemillError as error:
                 late_seconds = time.monotonic() - last_renewed
                 telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
                 if late_seconds * 1000 > self._lease_ms:
                     telemetry.event(Event.LEASE_LOST, worker=self._tenant.incarnation, late_s=round(late_seconds, 1))
+                self._contact.failed("lease", error)
             self._tenant.beat()
             self._wanted.wait(self._interval_seconds)
             self._wanted.clear()
 
     def _renew(self) -> None:
         tenant, incarnation = self._tenant, self._tenant.incarnation
-        running = list(tenant.running_ids())
+        held, running = tenant.held_count(), list(tenant.running_ids())
         renewal = self._link.run(self._scripts.renew(incarnation, self._lease_ms, tenant.queues, running))
         if renewal is None:
             tenant.lease_lost(incarnation)
         else:
-            tenant.renewed(renewal)
+            tenant.renewed(renewal, held)
 
     def _listen(self) -> None:
         """A message only makes the lease thread look: what was missed while disconnected is found by it as well."""
@@ -106,8 +111,11 @@ class Heartbeat:
             self._line = line
             self._wanted.set()
             while not self._closing.is_set():
-                if any(self._concerns(message) for _, message in line.messages(settings.BLOCK_MS / 1000)):
+                heard = line.messages(2 * settings.BLOCK_MS / 1000)
+                if any(self._concerns(message) for _, message in heard):
                     self._wanted.set()
+                if not heard:
+                    line.subscribe([self._scripts.keys.control])
         finally:
             self._line = None
             line.close()

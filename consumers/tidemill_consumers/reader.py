@@ -3,6 +3,9 @@
 The thread sleeps while no slot is free. When a call's outcome is unknown (the connection broke), jobs may have been
 taken whose reply was lost: they stand in this incarnation's pending list, and are looked up there before anything else.
 
+A dead connection is found out by the read's own end, after a minute; or sooner, by the lease thread: the server tells
+it where jobs wait and how many it has given to this worker. A read that gets nothing all the same begins anew.
+
 Only the blocking read is ever interrupted. A `take` that was cut off would leave jobs that run nowhere, and whoever
 recovers them would count it as a crash.
 """
@@ -10,18 +13,34 @@ recovers them would count it as a crash.
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+import time
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from tidemill import settings as client_settings
+from tidemill import telemetry
 from tidemill.connection import Line, open_line
-from tidemill.errors import GroupMissing, TidemillError
+from tidemill.errors import GroupMissing, ServerUnavailable, TidemillError
 from tidemill.lifecycle import Outage
 from tidemill.target import Target
-from tidemill.wire.scripts import Scripts, Taken, Ticket
+from tidemill.telemetry import Event
+from tidemill.wire.scripts import Renewal, Scripts, Taken, Ticket
 from tidemill_consumers import settings
 from tidemill_consumers.background import background
+from tidemill_consumers.contact import Contact
 from tidemill_consumers.intake import Intake
 from tidemill_consumers.lanes import Reserves
+
+_DEAF: Final = "there are jobs, but the read that waits for them does not get them"
+
+
+@dataclass(slots=True)
+class _Read:
+    """A blocking read that is under way. `in_vain_since`: since when jobs were seen to wait beside it."""
+
+    line: Line
+    queues: tuple[str, ...]
+    in_vain_since: float | None = None  # monotonic seconds
 
 
 class Owner(Protocol):
@@ -37,7 +56,8 @@ class Owner(Protocol):
 
 
 class Reader:
-    def __init__(self, target: Target, scripts: Scripts, intake: Intake, owner: Owner) -> None:
+    def __init__(self, target: Target, scripts: Scripts, intake: Intake, owner: Owner, contact: Contact) -> None:
+        self._contact = contact
         self._target = target
         self._scripts = scripts
         self._intake = intake
@@ -47,7 +67,7 @@ class Reader:
         self._names: set[str] = set()  # under which it has read, and whose tickets are not handed on
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._waiting: Line | None = None
+        self._reading: _Read | None = None
         self._interrupted = threading.Event()
         self._outage = Outage(target.masked, self._closing.wait)
         self._thread = background("reader", self._serve, owner.failed)
@@ -65,8 +85,31 @@ class Reader:
         """Ends a blocking read, so that the reader looks at its queues again."""
         with self._lock:
             self._interrupted.set()
-            if self._waiting is not None:
-                self._waiting.interrupt()
+            if self._reading is not None:
+                self._reading.line.interrupt()
+
+    def compare(self, renewal: Renewal, held: int) -> None:
+        """What the server said just now on another connection; `held`: the jobs that were held when it was asked.
+
+        A read is not heard if jobs wait all the same, or if tickets were given to this name that never came.
+        """
+        now = time.monotonic()
+        with self._lock:
+            read = self._reading
+            if read is None:
+                return
+            if renewal.waiting.isdisjoint(read.queues) and renewal.given <= held:
+                read.in_vain_since = None
+                self._contact.answered("delivery")
+                return
+            if read.in_vain_since is None:
+                read.in_vain_since = now
+            if now - read.in_vain_since < settings.DEAF_SECONDS:
+                return
+            read.line.interrupt()
+        error = ServerUnavailable(_DEAF)
+        telemetry.event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=str(error))
+        self._contact.failed("delivery", error)
 
     def _serve(self) -> None:
         while not self._closing.is_set():
@@ -78,10 +121,11 @@ class Reader:
                 if self._interrupted.is_set():
                     self._interrupted.clear()
                 else:
+                    self._contact.failed("reader", error)
                     self._outage.failed(error)
 
     def _connected(self) -> None:
-        line = open_line(self._target, settings.BLOCK_MS / 1000 + client_settings.REPLY_TIMEOUT_SECONDS)
+        line = open_line(self._target)
         incarnation = self._owner.incarnation
         self._names.add(incarnation)
         try:
@@ -98,6 +142,7 @@ class Reader:
         try:
             self._owner.register()
         except TidemillError as error:
+            self._contact.failed("reader", error)
             self._outage.failed(error)
 
     def _read_on(self, line: Line, incarnation: str) -> None:
@@ -114,13 +159,14 @@ class Reader:
             open_tickets = [ticket for ticket in tickets if ticket.queue in queues]
             reserved = self._reserves.next(room)
             takings = line.run(self._scripts.take(incarnation, queues, room, reserved, open_tickets))
-            self._outage.over()
+            self._answered()
             if takings is None:
                 self._owner.lease_lost(incarnation)
                 return
             if takings.paused:
                 self._intake.pause(takings.paused)
             if takings.jobs:
+                self._contact.answered("delivery")
                 self._owner.accept(takings.jobs)
             more, tickets = len(takings.jobs) >= room, []
             if takings.missing_groups:
@@ -132,12 +178,20 @@ class Reader:
             if self._interrupted.is_set():  # since the queues were looked at
                 self._interrupted.clear()
                 return []
-            self._waiting = line
+            self._reading = _Read(line, queues)
         try:
-            return line.run(self._scripts.listen(incarnation, queues, settings.BLOCK_MS))
+            tickets = line.run_blocking(
+                self._scripts.listen(incarnation, queues, settings.BLOCK_MS), settings.BLOCK_MS / 1000
+            )
         finally:
             with self._lock:
-                self._waiting = None
+                self._reading = None
+        self._answered()
+        return tickets
+
+    def _answered(self) -> None:
+        self._contact.answered("reader")
+        self._outage.over()
 
     def _open_queues(self) -> tuple[str, ...]:
         """Each read begins with another queue, so that none waits behind a busy one."""

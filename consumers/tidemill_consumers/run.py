@@ -47,7 +47,8 @@ class Run:
         self.context: CurrentJob | None = None
         self.interrupt: Interrupt | None = None
         self.started_at = 0.0  # monotonic seconds; 0: not started
-        self.is_held = False  # its record says that it waits to run alone
+        # Its record says that it has not started: `take` has noted that of one whose worker died before.
+        self.is_held = taken.crashes > 0
         self.place: object = None  # the executor's: where it runs
         self._lock = threading.Lock()
         self._settled = False

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from tidemill.wire.scripts import Taken
 from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.run import Run
 from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS
@@ -63,10 +64,10 @@ class Runs:
                     now += self._next()
         return now, put_off
 
-    def remove(self, run: Run) -> list[Run]:
-        """Its outcome is known. Returns what is to be given to executors now."""
+    def remove(self, taken: Taken) -> list[Run]:
+        """Its outcome is known; a suspect's is settled, too. Returns what is to be given to executors now."""
         with self._changed:
-            self._given.pop(attempt_of(run.taken), None)
+            self._given.pop(attempt_of(taken), None)
             if self._given:
                 return []
             self._is_alone = False

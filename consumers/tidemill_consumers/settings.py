@@ -12,6 +12,12 @@ LEASE_MS: Final = 30_000
 RENEWALS_PER_LEASE: Final = 4
 # How long an idle worker's read blocks: one command a minute, and a dead connection is found out.
 BLOCK_MS: Final = 60_000
+# A read that waits for jobs, while the server says that there are some, is cut off after this: longer than an answer
+# that is under way can take.
+DEAF_SECONDS: Final = 5.0
+# How long a worker without jobs goes on while the server does not answer it; then its process ends with an error.
+# Longer than a failover, or a restart that loads a large log; shorter than it takes until somebody misses the jobs.
+SERVER_DEADLINE_SECONDS: Final = 600.0
 # For how long a job may hold the interpreter in one call into C, before its worker counts as stuck and is killed: no
 # useful call is that long, and the worker's other jobs stand still meanwhile.
 MAX_STALL_SECONDS: Final = 600.0
@@ -40,6 +46,9 @@ ADOPT_PAGE: Final = 200
 SUSPECT_CRASHES: Final = 2
 # A busy worker puts such a job off, for an idle one to take it; but after so many hand-backs it makes itself idle.
 SUSPECT_OFFERS: Final = 8
+# After which it is offered again. Not longer each time: it has waited for a lease already, and all offers together are
+# to take no longer than an idle worker needs to start.
+SUSPECT_OFFER_MS: Final = 100
 
 # A child process is replaced after this many jobs, or beyond this much memory: leaks of user code stay bounded.
 CHILD_MAX_JOBS: Final = 1_000
@@ -58,6 +67,7 @@ class WorkerSettings:
     concurrency: int = CONCURRENCY
     lease_ms: int = LEASE_MS
     grace_seconds: float = GRACE_SECONDS
+    server_deadline_seconds: float = SERVER_DEADLINE_SECONDS
     child_processes: int = 0
     child_max_jobs: int = CHILD_MAX_JOBS
     child_max_megabytes: int = CHILD_MAX_MEGABYTES
@@ -71,6 +81,7 @@ class WorkerSettings:
             f"--concurrency={self.concurrency}",
             f"--grace={self.grace_seconds}",
             f"--lease={self.lease_ms / 1000}",
+            f"--server-deadline={self.server_deadline_seconds}",
             f"--child-processes={self.child_processes}",
             f"--child-max-jobs={self.child_max_jobs}",
             f"--child-max-megabytes={self.child_max_megabytes}",

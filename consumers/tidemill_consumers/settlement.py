@@ -29,6 +29,7 @@ from tidemill.wire.keys import LANES
 from tidemill.wire.scripts import Scripts, Taken
 from tidemill_consumers import settings
 from tidemill_consumers.background import background
+from tidemill_consumers.contact import Contact
 from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 
@@ -47,7 +48,8 @@ Group = Sequence[Settled]
 
 
 class Settlement:
-    """`on_settled` is told what needs no more care; `failed`, that the thread has died."""
+    """`on_settled` is told what needs no more care; `failed`, that the thread has died; `contact`, whether the server
+    answers."""
 
     def __init__(
         self,
@@ -55,7 +57,9 @@ class Settlement:
         scripts: Scripts,
         on_settled: Callable[[Sequence[Taken]], None],
         failed: Callable[[str, BaseException], None],
+        contact: Contact,
     ) -> None:
+        self._contact = contact
         self._link = link
         self._scripts = scripts
         self._on_settled = on_settled
@@ -141,10 +145,13 @@ class Settlement:
                 # A password that was changed, or memory that is short, is a state of the server too: it can be mended.
                 reason = str(error.__cause__ or error)
                 telemetry.event(Event.SERVER_UNAVAILABLE, server=self._link.target.masked, error=reason)
+                self._contact.failed("settlement", error)
                 self._given_up.wait(client_settings.RETRY_CAP_SECONDS)
             except TidemillError as error:
+                self._contact.answered("settlement")
                 return error
             else:
+                self._contact.answered("settlement")
                 for group, codes in zip(groups, answers, strict=False):
                     _report(group, codes)
                 return None

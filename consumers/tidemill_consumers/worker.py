@@ -20,7 +20,7 @@ from typing import Final
 from tidemill import telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Link
-from tidemill.errors import JobCancelled, TidemillError
+from tidemill.errors import JobCancelled, QueueFull, TidemillError
 from tidemill.ids import new_id
 from tidemill.names import type_name
 from tidemill.telemetry import Event
@@ -28,11 +28,12 @@ from tidemill.wire import record
 from tidemill.wire.scripts import Renewal, Scripts, Taken
 from tidemill_consumers import executors, pipeline, settings
 from tidemill_consumers.beats import Beat, BeatSender
+from tidemill_consumers.contact import Contact
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
 from tidemill_consumers.heartbeat import Heartbeat
 from tidemill_consumers.intake import Intake
-from tidemill_consumers.outcomes import Outcome, Released
+from tidemill_consumers.outcomes import Outcome, Parked, Released
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.reader import Reader
 from tidemill_consumers.run import Interrupt, Run
@@ -63,13 +64,14 @@ class Worker:
         beats: BeatSender | None = None,
     ) -> None:
         self.settings = worker_settings
-        self.codec = mill.codec
+        self.client = mill.client
         self.incarnation = new_id()
         self._mill = mill
         self._tasks = dict(mill.tasks)
         self._on_failure = on_failure
         self._beats = beats
         self._url = ""
+        self._is_published = False
         self.queues = worker_settings.queues or tuple(sorted({task.queue for task in self._tasks.values()}))
         target = mill.client.target
         self._scripts: Scripts = mill.client.scripts
@@ -82,9 +84,10 @@ class Worker:
         self._executors: dict[str, Executor] = {}
         self.intake = Intake(self.queues, worker_settings.concurrency, self._pace, lambda: self.runs.is_isolating)
         self._deadlines = Deadlines(self._timed_out, self.failed)
-        self._settlement = Settlement(self._link, self._scripts, self._settled, self.failed)
-        self._reader = Reader(target, self._scripts, self.intake, self)
-        self._heartbeat = Heartbeat(target, self._scripts, worker_settings.lease_ms, self)
+        contact = Contact(worker_settings.server_deadline_seconds, lambda: bool(self.runs.all()), self.failed)
+        self._settlement = Settlement(self._link, self._scripts, self._settled, self.failed, contact)
+        self._reader = Reader(target, self._scripts, self.intake, self, contact)
+        self._heartbeat = Heartbeat(target, self._scripts, worker_settings.lease_ms, self, contact)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +193,14 @@ class Worker:
             "started_ms": str(int(time.time() * 1000)),
         }
         self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
-        self._mill.publish()
+        self._publish()
+
+    def _publish(self) -> None:
+        """A server whose memory is full refuses definitions, but workers must drain it: a renewal tries again."""
+        self._is_published = False
+        with contextlib.suppress(QueueFull):
+            self._mill.publish()
+            self._is_published = True
 
     def accept(self, jobs: list[Taken]) -> None:
         self.intake.hold(jobs)
@@ -198,27 +208,35 @@ class Worker:
         # Within a batch the high ones go first: what was reserved for others is taken, and starts a moment later.
         for taken in sorted(jobs, key=lambda taken: taken.lane):
             telemetry.received(taken.queue, 1)
-            found = Released() if self.intake.is_stopping else pipeline.resolve(taken, self._tasks)
+            found = Released() if self.intake.is_stopping else self._admit(taken)
             if isinstance(found, Run):
-                if self.runs.may_wait(found):
-                    self._hold(found, waits=True)
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
         now, put_off = self.runs.add(runs)
         for run in put_off:
             reason = "it may be what killed its workers: it waits for one that is idle"
-            self._settlement.put(run.taken, pipeline.parked(run.taken, reason, "no_permit"))
+            self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
         self._submit(now)
+
+    def _admit(self, taken: Taken) -> Run | Outcome:
+        return pipeline.admit(taken, self._tasks, self._mill.client.signing)
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 
     def running_ids(self) -> Collection[str]:
         return {run.taken.id for run in self.runs.all()}
 
-    def renewed(self, renewal: Renewal) -> None:
+    def held_count(self) -> int:
+        return len(self.intake.held_entries(self.incarnation))
+
+    def renewed(self, renewal: Renewal, held: int) -> None:
+        """`held`: how many jobs it held before it asked."""
         if self.intake.set_paused(renewal.paused):
             self._reader.interrupt()
+        self._reader.compare(renewal, held)
+        if not self._is_published:
+            self._publish()
         if renewal.cancelled:
             cancelled = set(renewal.cancelled)
             for run in self.runs.all():
@@ -259,7 +277,8 @@ class Worker:
     # -- for the executors --------------------------------------------------------------------------------------
 
     def started(self, run: Run) -> None:
-        self._deadlines.add(run)
+        if self._deadlines.add(run):
+            self.beat()  # the job may hold the interpreter from its beginning: nobody could say until when then
         taken = run.taken
         now_ms = time.time() * 1000
         ready_ms = max(taken.created_ms, taken.due_ms)
@@ -274,8 +293,13 @@ class Worker:
             self._pace.observe(run.definition.executor, (time.monotonic() - run.started_at) * 1000)
         # In this order: `stop` closes the settlement as soon as nothing runs.
         self._settlement.put(run.taken, outcome)
+        if run.taken.crashes < settings.SUSPECT_CRASHES:
+            self._ended(run.taken)
+        # Else it is alone until it is settled: what ran next could kill this worker, and it would be blamed.
+
+    def _ended(self, taken: Taken) -> None:
         was_isolating = self.runs.is_isolating
-        self._submit(self.runs.remove(run))
+        self._submit(self.runs.remove(taken))
         if was_isolating:
             self.intake.look_again()
 
@@ -320,3 +344,6 @@ class Worker:
     def _settled(self, jobs: Sequence[Taken]) -> None:
         self._done += len(jobs)
         self.intake.settled(jobs)
+        for taken in jobs:
+            if taken.crashes >= settings.SUSPECT_CRASHES:
+                self._ended(taken)

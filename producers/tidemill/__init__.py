@@ -16,8 +16,11 @@ Workers run with `tidemill worker MODULE:APP`, schedulers with `tidemill schedul
 
 from tidemill.app import Tidemill
 from tidemill.context import CurrentJob, Fence, current_job
+from tidemill.doctor import Finding, Report
 from tidemill.errors import (
     CorruptRecord,
+    EffectUnknown,
+    EnqueueUnknown,
     InvalidInput,
     JobCancelled,
     JobExists,
@@ -29,10 +32,12 @@ from tidemill.errors import (
     RemoteError,
     ServerUnavailable,
     ServerUnsuitable,
+    StaleAttempt,
     TidemillError,
     UnserializableValue,
 )
 from tidemill.job import Job, JobState
+from tidemill.once import Effect, once
 from tidemill.retry import Retry
 from tidemill.task import AsyncTask, Call, Task, call
 
@@ -53,6 +58,11 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "current_job",
     "CurrentJob",
     "Fence",
+    "once",
+    "Effect",
+    # What `Tidemill.doctor` returns.
+    "Report",
+    "Finding",
     # Errors: the tree is drawn in `tidemill.errors`.
     "TidemillError",
     "InvalidInput",
@@ -67,5 +77,8 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "CorruptRecord",
     "RemoteError",
     "ServerUnavailable",
+    "EnqueueUnknown",
+    "StaleAttempt",
+    "EffectUnknown",
     "ServerUnsuitable",
 ]

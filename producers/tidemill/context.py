@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tidemill.client import Client
 
 # A progress text longer than this is cut: it is shown in one line of a terminal or a page.
 MAX_PROGRESS_CHARS: Final = 500
@@ -47,6 +50,8 @@ class CurrentJob:
         self.attempt = attempt
         self.fence = fence
         self.deadline = deadline
+        # Of the application that runs the job, in this process: for `once`. Set by whoever calls the task's function.
+        self.client: Client | None = None
         self._report = report
         self._stop = False
 

@@ -18,6 +18,12 @@ BINARY_VARIABLE = "TIDEMILL_SERVER_BINARY"
 MAX_MEMORY_VARIABLE = "TIDEMILL_MAXMEMORY"
 # What the server may hold before it refuses new jobs: room for a few million queued jobs on a laptop.
 MAX_MEMORY = "1gb"
+# Overrides SYNC at the server's next start: `always` for those to whom the last seconds before a crash are worth more
+# than a sync of the disk in every call.
+SYNC_VARIABLE = "TIDEMILL_APPENDFSYNC"
+# As servers are usually run; what that can lose is in the configuration below.
+SYNC = "everysec"
+SYNC_POLICIES = ("always", "everysec", "no")
 
 # How long the server's foreground process may take until it has gone to the background.
 DETACH_TIMEOUT_SECONDS = 10.0
@@ -52,10 +58,12 @@ logfile {log}
 # `ps` shows which directory a server belongs to.
 proc-title-template "{{title}} {{config-file}}"
 
-# Every write goes to the append-only file, which reaches the disk once a second: a crash of the server
-# loses nothing, a power cut at most the last second.
+# With `always` every write is on the disk before it is answered: neither a crash of the server nor a power cut
+# loses what it has confirmed. With `everysec` a power cut loses a second or two; and a crash of the server loses
+# as much while the disk is slow: as long as the sync of the second before is under way, the server answers, and
+# writes to its file only later.
 appendonly yes
-appendfsync everysec
+appendfsync {sync}
 # No snapshots beside it: they would cost a fork, and add nothing.
 save ""
 
@@ -72,7 +80,14 @@ def config_text() -> str:
         pid=PID_NAME,
         log=LOG_NAME,
         max_memory=_one_word(MAX_MEMORY_VARIABLE, os.environ.get(MAX_MEMORY_VARIABLE) or MAX_MEMORY),
+        sync=_sync_policy(os.environ.get(SYNC_VARIABLE) or SYNC),
     )
+
+
+def _sync_policy(value: str) -> str:
+    if value not in SYNC_POLICIES:
+        raise ServerUnavailable(f"{SYNC_VARIABLE} must be one of {', '.join(SYNC_POLICIES)}, not {value!r}")
+    return value
 
 
 def _one_word(variable: str, value: str) -> str:

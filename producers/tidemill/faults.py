@@ -3,13 +3,16 @@
 | fault | was the command applied? | what to do |
 | --- | --- | --- |
 | LOST | unknown | drop the connection and send the same command again: every command of ours is idempotent |
-| BUSY | no | wait and send again: the server is loading, short of replicas, paused or running a script |
+| BUSY | no | wait and send again: the server is loading, full of clients, short of replicas or disk, or runs a script |
 | MOVED | no | drop every connection: this server is no longer the primary |
 | NO_SCRIPT | no | load the script, send again |
 | NO_GROUP | no | create the consumer groups at 0, send again |
 | FULL | no | `maxmemory` is reached: new work is refused, draining goes on |
-| DENIED | no | credentials or permissions: do not try again |
+| DENIED | no; a script's first commands perhaps | credentials or permissions: do not try again |
 | WRONG | perhaps | anything else is a bug or foreign data: raise |
+
+"No" holds for a command that stands alone, as each of ours does: a script is refused before it begins, or is stopped
+before it has written anything. An error out of the middle of a script (`WRONGTYPE … script:`) is WRONG.
 """
 
 from __future__ import annotations
@@ -46,20 +49,26 @@ _BY_WORD = {
     "NOAUTH": Fault.DENIED,
     "NOPERM": Fault.DENIED,
     "WRONGPASS": Fault.DENIED,
+    "DENIED": Fault.DENIED,
 }
 
 # redis-py replaces some messages by its own and strips the first word of others.
 _BY_TEXT = {
     "Redis is loading": Fault.BUSY,
     "max number of clients": Fault.BUSY,
+    # SCRIPT KILL, which the server refuses once the script has written something.
+    "Script killed by user": Fault.BUSY,
     "No matching script": Fault.NO_SCRIPT,
     "No such key": Fault.NO_GROUP,
     "command not allowed when used memory": Fault.FULL,
     "against a read only replica": Fault.MOVED,
     "uthentication": Fault.DENIED,
+    # To a client without a password a server says this instead of NOAUTH when the command is long, as a script call is.
+    "unauthenticated": Fault.DENIED,
     "invalid username-password": Fault.DENIED,
     "has no permissions": Fault.DENIED,
     "This Redis command is not allowed": Fault.DENIED,
+    "The user executing the script can't": Fault.DENIED,  # Redis 7.0, where others say NOPERM
 }
 
 

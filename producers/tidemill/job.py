@@ -6,7 +6,8 @@
         └── enqueue, tick ─────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
                                    │  └──────────────┼───────────────────┤
                                    └── park (unknown task) ──────────────┤
-                                                     └── release, recover ┘
+                                                     ├── release, recover ┤
+                                                     └── reinstate ───────┘
       cancel: SCHEDULED, READY ▶ CANCELLED      abandon: RUNNING ▶ CANCELLED      expire: SCHEDULED, READY ▶ EXPIRED
 
 Each verb is a script of that name in `wire/lua/`; `TRANSITIONS` says the same for programs, and a test holds drawing,
@@ -70,6 +71,7 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[JobState | None, JobState]]]] = {
     "bury": frozenset({(_RUN, _DEAD), (_RUN, _CANCELLED)}),
     "release": frozenset({(_RUN, _R)}),
     "recover": frozenset({(_RUN, _R), (_RUN, _DEAD), (_RUN, _CANCELLED)}),
+    "reinstate": frozenset({(_RUN, _R)}),
     "requeue": frozenset({(_DEAD, _R)}),
     "cancel": frozenset({(_S, _CANCELLED), (_R, _CANCELLED)}),
     "abandon": frozenset({(_RUN, _CANCELLED)}),

@@ -16,8 +16,8 @@ from tidemill import settings, telemetry
 from tidemill.errors import TidemillError
 from tidemill.telemetry import Event
 
-# How often a supervised process looks whether its supervisor is still there.
-_SUPERVISOR_CHECK_SECONDS: Final = 1.0
+# How often a waiting process looks whether its supervisor is still there, and runs handlers of signals.
+_CHECK_SECONDS: Final = 1.0
 # Names the supervisor's pid to its processes: when it is gone, they stop too.
 SUPERVISOR_VARIABLE: Final = "TIDEMILL_SUPERVISOR_PID"
 
@@ -60,9 +60,9 @@ class Signals:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return False
-            if self._supervisor:
-                left = min(left or _SUPERVISOR_CHECK_SECONDS, _SUPERVISOR_CHECK_SECONDS)
-            self.stop.wait(left)
+            # Never for ever: of a process that was paused and continued, the kernel may hand a signal to a thread that
+            # woke before this one, and Python runs handlers in this one, which nothing else would wake.
+            self.stop.wait(_CHECK_SECONDS if left is None else min(left, _CHECK_SECONDS))
         return True
 
 

@@ -180,7 +180,9 @@ def _moment(record: logging.LogRecord) -> datetime:
 
 _MASK = "***"
 _QUERY_START = re.compile(r"\?(?=[\w.%-]+=)")
+_HOST_OF_MANY = r"[^:/?#,\[\]]+|\[[^\]]*\]"
 _HOST_AND_PORT = re.compile(r"[^:/?#]+(:\d*)?(?=[/?#]|$)|\[[^\]]*\](:\d*)?(?=[/?#]|$)")
+_HOSTS_AND_PORTS = re.compile(rf"(({_HOST_OF_MANY})(:\d*)?,)*({_HOST_OF_MANY})(:\d*)?/")
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential", re.IGNORECASE)
 _USER_AND_PASSWORD = re.compile(r":[^@]*@")
 
@@ -196,7 +198,8 @@ def mask_url(url: str) -> str:
         scheme, rest = "", url
     start = _QUERY_START.search(rest)
     head, query = (rest[: start.start()], rest[start.end() :]) if start else (rest, "")
-    if "@" in query and "@" not in head and not _HOST_AND_PORT.match(head):
+    hosts = _HOSTS_AND_PORTS if scheme.endswith("+sentinel") else _HOST_AND_PORT
+    if "@" in query and "@" not in head and not hosts.match(head):
         head, query, start = rest, "", None
     user, at, host = head.rpartition("@")
     name, colon, _password = user.partition(":")

@@ -7,10 +7,11 @@ from typing import Final
 
 from tidemill.errors import InvalidInput
 from tidemill.logs import mask_url
+from tidemill.sentinel_url import SENTINEL_SCHEMES, SentinelUrl, is_sentinel_url
 from tidemill.suitability import examine, parse_info
 from tidemill.telemetry import Event, event
 
-SCHEMES: Final = ("redis://", "rediss://", "unix://")
+SCHEMES: Final = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
 
 
 class Target:
@@ -19,6 +20,7 @@ class Target:
     def __init__(self, resolve: Callable[[], str]) -> None:
         self._resolve = resolve
         self._last_url: str | None = None
+        self._place = ""
         self.examined = False
 
     @property
@@ -32,6 +34,12 @@ class Target:
         """The URL without its password."""
         # The one that was used: an error message must not start an embedded server that has just stopped.
         return mask_url(self._last_url or self._resolve())
+
+    def located(self, place: str) -> None:
+        """The server that a Sentinel URL stands for now. Another one is examined like the first."""
+        if place != self._place:
+            self._place = place
+            self.examined = False
 
     def examine(self, info: object) -> None:
         """Checks INFO's answer, once. Raises ServerUnsuitable; warns of what can cost jobs."""
@@ -47,7 +55,12 @@ class Target:
 
 
 def checked_url(url: str) -> str:
-    """The URL. Raises InvalidInput if its scheme is another."""
+    """The URL. Raises InvalidInput if its scheme is another, or if it is a Sentinel URL of another form."""
     if not url.startswith(SCHEMES):
-        raise InvalidInput(f"server URL {mask_url(url)!r}: it must begin with redis://, rediss:// or unix://")
+        raise InvalidInput(
+            f"server URL {mask_url(url)!r}: it must begin with redis://, rediss:// or unix://, "
+            "or with redis+sentinel:// to find the primary by its sentinels"
+        )
+    if is_sentinel_url(url):
+        SentinelUrl.read(url)
     return url

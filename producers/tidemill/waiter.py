@@ -26,7 +26,7 @@ from tidemill.wire.keys import Keys
 if TYPE_CHECKING:
     from tidemill.connection import Line
 
-# How long the listener's thread reads before it looks whether it is still wanted.
+# A listener that has heard nothing for so long asks whether its subscription still lives: a dead one is as silent.
 _LISTEN_SECONDS: Final = 60.0
 
 
@@ -190,8 +190,11 @@ class _Listener:
             self.listening.set()
             self._on_connected()  # what ended while nobody listened
             while not self._closed.is_set():
-                for _, job_id in line.messages(_LISTEN_SECONDS):
+                heard = line.messages(_LISTEN_SECONDS)
+                for _, job_id in heard:
                     self._on_over(job_id)
+                if not heard:
+                    line.subscribe([self._channel])
         finally:
             self._line = None
             line.close()

@@ -38,6 +38,18 @@ def test_the_environment_sets_the_memory_limit(directory: Path, monkeypatch: pyt
     assert setting(ensure_running(directory), "maxmemory") == str(64 * 1024**2)
 
 
+def test_the_environment_chooses_how_often_the_disk_is_synced(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_APPENDFSYNC", "always")
+    assert setting(ensure_running(directory), "appendfsync") == "always"
+
+
+def test_a_sync_policy_that_does_not_exist_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_APPENDFSYNC", "sometimes")
+    with pytest.raises(ServerUnavailable, match="one of always, everysec, no, not 'sometimes'"):
+        ensure_running(directory)
+    assert find(directory) is None
+
+
 @pytest.mark.parametrize("limit", ["much", "1gb\nport 7000"])
 def test_a_memory_limit_that_is_no_size_is_refused(
     directory: Path, monkeypatch: pytest.MonkeyPatch, limit: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from script_cases import enqueue, promote, recurring, settlement, steering, take, worker
+from script_cases import doctoring, effects, enqueue, promote, recurring, settlement, steering, take, worker
 from script_state import Case
 
-ALL: list[Case] = [
-    case for module in (enqueue, promote, take, settlement, worker, steering, recurring) for case in module.CASES
-]
+_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring)
+
+ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

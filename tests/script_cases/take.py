@@ -132,6 +132,7 @@ CASES = [
                 b3="3",
                 o="options",
                 k=1,
+                h=1,
                 d=8,
                 g="trace",
                 e="error",

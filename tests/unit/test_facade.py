@@ -11,10 +11,11 @@ from tidemill import errors
 PUBLIC = {
     *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry"),
     *("Job", "JobState"),
-    *("current_job", "CurrentJob", "Fence"),
+    *("Report", "Finding"),
+    *("current_job", "CurrentJob", "Fence", "once", "Effect"),
     *("TidemillError", "InvalidInput", "UnserializableValue", "PayloadTooLarge", "QueueFull", "JobExists"),
     *("JobNotFound", "JobFailed", "JobExpired", "JobCancelled", "CorruptRecord", "RemoteError"),
-    *("ServerUnavailable", "ServerUnsuitable"),
+    *("ServerUnavailable", "EnqueueUnknown", "ServerUnsuitable", "StaleAttempt", "EffectUnknown"),
 }
 # Raised between worker and server alone: no caller meets it.
 INTERNAL_ERRORS = {"GroupMissing"}

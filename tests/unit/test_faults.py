@@ -15,6 +15,14 @@ CASES = [
     ("MASTERDOWN Link with MASTER is down", Fault.BUSY),
     ("BUSY Redis is busy running a script", Fault.BUSY),
     ("BUSYGROUP Consumer Group name already exists", Fault.WRONG),
+    ("ERR max number of clients reached", Fault.BUSY),
+    ("ERR Error running script: Script killed by user with SCRIPT KILL...", Fault.BUSY),
+    ("DENIED Valkey is running in protected mode because protected mode is enabled", Fault.DENIED),
+    ("EXECABORT Transaction discarded because of previous errors.", Fault.WRONG),
+    ("CROSSSLOT Keys in request don't hash to the same slot", Fault.WRONG),
+    ("ERR Protocol error: invalid bulk length", Fault.WRONG),
+    ("BUSYKEY Target key name already exists.", Fault.WRONG),
+    ("UNKILLABLE Sorry the script already executed write commands", Fault.WRONG),
     ("NOREPLICAS Not enough good replicas to write.", Fault.BUSY),
     ("MISCONF Valkey is configured to save RDB snapshots", Fault.BUSY),
     ("READONLY You can't write against a read only replica.", Fault.MOVED),
@@ -32,6 +40,8 @@ CASES = [
     ("WRONGPASS invalid username-password pair", Fault.DENIED),
     ("NOPERM this user has no permissions to run the 'info' command", Fault.DENIED),
     ("this user has no permissions to access one of the keys", Fault.DENIED),
+    ("ERR Protocol error: unauthenticated multibulk length", Fault.DENIED),
+    ("The user executing the script can't run this command or subcommand script: f1, on @user_script:2", Fault.DENIED),
     ("ERR unknown command 'X'", Fault.WRONG),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", Fault.WRONG),
     ("", Fault.WRONG),
@@ -50,9 +60,7 @@ def test_an_error_means_the_same_after_the_driver_has_read_it(message: str, faul
     from tidemill.connection.driver import fault_of
 
     error: Exception = BaseParser.parse_error(message.removeprefix("-"))  # type: ignore[no-untyped-call] # redis-py's
-    # While a server loads, the driver drops the connection: it is lost, and tried again as a busy one is.
-    expected = Fault.LOST if message.startswith("LOADING") else fault
-    assert fault_of(error) is expected
+    assert fault_of(error) is fault
 
 
 def test_the_table_of_the_module_names_every_fault() -> None:

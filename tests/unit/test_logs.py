@@ -339,6 +339,17 @@ def test_safe_text_is_left_alone() -> None:
         ("redis://:sec?ret@localhost/0", "redis://:***@localhost/0"),
         ("redis://:sec?re=t@localhost/0", "redis://:***@localhost/0"),
         ("redis://[::1]:6379/0?client_name=a@b", "redis://[::1]:6379/0?client_name=a@b"),
+        ("redis+sentinel://u:secret@a:1,b:2,c/name/0", "redis+sentinel://u:***@a:1,b:2,c/name/0"),
+        (
+            "rediss+sentinel://a:1,[::1]:2/name?sentinel_password=se@cret",
+            "rediss+sentinel://a:1,[::1]:2/name?sentinel_password=***",
+        ),
+        (
+            "redis+sentinel://a,b/name?sentinel_username=u&client_name=a@b",
+            "redis+sentinel://a,b/name?sentinel_username=u&client_name=a@b",
+        ),
+        ("redis+sentinel://u:sec,re?t=secret@a:1,b:2/name", "redis+sentinel://u:***@a:1,b:2/name"),
+        ("redis+sentinel://:sec/re?t=secret@a:1,b:2/name", "redis+sentinel://:***@a:1,b:2/name"),
         ("user:secret@localhost", "user:***@localhost"),
         ("", ""),
         ("not a url", "not a url"),

@@ -443,6 +443,8 @@ EVERYTHING = """
     t.jobs_retried("images")
     t.jobs_recovered("images")
     t.jobs_parked("images", "no_permit")
+    t.job_refused("images", "mac")
+    t.repaired("misplaced")
     scopes = [s for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics]
     print(json.dumps({
         m.name: [m.unit, [[dict(p.attributes), getattr(p, "value", None)] for p in m.data.data_points]]

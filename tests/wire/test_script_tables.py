@@ -19,8 +19,8 @@ from tidemill.wire.script import load, names
 # A second call of these does the next portion. The others are sent again when a reply was lost, and do nothing then.
 PORTIONS = frozenset({"take", "promote", "recover", "expire", "sweep", "adopt"})
 REPEATABLE = frozenset(names()) - PORTIONS
-# They make new work, which a full server refuses.
-REFUSED_WHEN_FULL = frozenset({"enqueue", "requeue", "declare"})
+# They make new work, or write what an application wants written: a full server refuses both.
+REFUSED_WHEN_FULL = frozenset({"enqueue", "requeue", "declare", "apply_effect"})
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)

@@ -2,7 +2,8 @@
 
 Measured on a clock that runs ten times as fast: every interval is a tenth (the lease 3 s instead of 30, the blocking
 read 6 s instead of 60, and so on), so 6 seconds stand for a minute. At the real lease a worker sends 4 renewals in 30 s
-and one read a minute: 8 + 1 = 9. A scheduler looks every 15 s (4) and sweeps every minute (3): 7.
+and one read a minute: 8 + 1 = 9; every other minute it asks whether its subscription still lives. A scheduler looks
+every 15 s (4) and sweeps every minute (3): 7.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_the_same_job_can_be_held_twice_under_two_names() -> None:
     assert intake.held_entries("successor") == {("q", 1, "2-1")}
     runs = Runs()
     assert runs.add([old, new]) == ([old, new], [])
-    assert runs.remove(old) == []
+    assert runs.remove(old.taken) == []
     assert runs.all() == [new]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from importlib.metadata import entry_points
 from typing import Final, Protocol, cast
 
+from tidemill.client import Client
 from tidemill.errors import InvalidInput
-from tidemill.wire.envelope import Codec
 from tidemill_consumers.outcomes import Outcome
 from tidemill_consumers.run import Interrupt, Run
 from tidemill_consumers.settings import WorkerSettings
@@ -19,7 +19,7 @@ class Host(Protocol):
     """What a worker offers to its executors. All calls may come from any thread."""
 
     settings: WorkerSettings
-    codec: Codec
+    client: Client
 
     def started(self, run: Run) -> None:
         """The run has begun: its timeout counts from now."""

@@ -86,7 +86,7 @@ def _run(mill: Tidemill, channel: Channel, taken: Taken) -> Outcome:
     if not isinstance(run, Run):
         return run
     try:
-        return pipeline.call_sync(run, run.start(report), mill.codec)
+        return pipeline.call_sync(run, run.start(report), mill.client)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
         return pipeline.classify(run, error)
 

@@ -48,6 +48,8 @@ class LoopExecutor:
         if left:
             self._loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_SECONDS))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        # What jobs have opened with their application: its connections belong to this loop.
+        self._loop.run_until_complete(self._host.client.aclose_here())
         self._loop.close()
 
     def submit(self, run: Run) -> None:
@@ -78,7 +80,7 @@ class LoopExecutor:
         try:
             if run.is_stopped():  # before its first step
                 raise asyncio.CancelledError
-            outcome: Outcome = await pipeline.call_async(run, context, self._host.codec)
+            outcome: Outcome = await pipeline.call_async(run, context, self._host.client)
             if run.is_stopped():  # it caught the cancellation and went on
                 outcome = pipeline.classify(run, asyncio.CancelledError())
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome

@@ -100,7 +100,7 @@ class _Runner:
                 self._seat.enter(run)
                 # Asked after it is seated: whoever interrupts it from now on sends the exception.
                 if not run.is_stopped():
-                    outcome = pipeline.call_sync(run, context, self._host.codec)
+                    outcome = pipeline.call_sync(run, context, self._host.client)
             except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
                 raised = error
             self._seat.leave()

@@ -9,17 +9,20 @@ import sysconfig
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from tidemill import embedded
+from tidemill import embedded, logs
 from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.embedded_process import SYNC_VARIABLE
 from tidemill.errors import JobFailed, TidemillError
 
 if TYPE_CHECKING:
     from tidemill.demo.report import Report
+    from tidemill.demo.unfinished import Run
     from tidemill.lifecycle import Signals
 
 # A worker that is killed in the demo is noticed after this: sooner than by default, since somebody watches.
@@ -43,10 +46,11 @@ _INTERRUPTED_EXIT_CODE: Final = 128 + signal.SIGINT
 def demo(context: Context, workers: int, most: int | None, root: Path | None, lease: float) -> None:
     """Index Python's standard library on a scheduler and two workers, and report.
 
-    Without --url it runs on an embedded server of its own, in ./.tidemill/demo, where the logs are too. Exit code 0:
-    every figure adds up; 1: one does not, or the fleet got nowhere.
+    Without --url it runs on an embedded server of its own, in ./.tidemill/demo, where the logs are too. Whatever is
+    killed in the middle is started again; if that was the demo itself, run it again, and it goes on. Exit code 0: every
+    figure adds up; 1: one does not, or the fleet got nowhere.
     """
-    from tidemill.demo import report
+    from tidemill.demo import files, report
     from tidemill.demo.following import Stopped
     from tidemill.lifecycle import Signals
 
@@ -54,8 +58,11 @@ def demo(context: Context, workers: int, most: int | None, root: Path | None, le
     folder = (root or Path(sysconfig.get_path("stdlib"))).resolve()
     place = Path(os.environ.get(embedded.DIRECTORY_VARIABLE) or embedded.DIRECTORY_NAME) / "demo"
     try:
-        with _locked(place), _server(place / "server", context.url):
-            made = _run(folder, most, workers, lease, place, signals)
+        with _locked(place):
+            names = files.find(folder, most)
+            plan = _Plan(folder, names, workers, lease, place.resolve(), logs.mask_url(context.url or ""))
+            with _server(plan, context.url):
+                made = _run(plan, signals)
     except Stopped:
         click.echo("stopped", err=True)
         raise SystemExit(_INTERRUPTED_EXIT_CODE) from None
@@ -66,28 +73,59 @@ def demo(context: Context, workers: int, most: int | None, root: Path | None, le
         raise SystemExit(1)
 
 
-def _run(root: Path, most: int | None, workers: int, lease_seconds: float, place: Path, signals: Signals) -> Report:
-    from tidemill.demo import app, files, report, run, verification
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """`place`: where logs, and the embedded server, are. `server`: the URL that was named, without its password."""
+
+    root: Path
+    names: list[str]
+    workers: int
+    lease_seconds: float
+    place: Path
+    server: str
+
+    def unfinished(self) -> Run | None:
+        from tidemill.demo import unfinished
+
+        return unfinished.find(self.place, self.root, self.names, self.server)
+
+
+def _run(plan: _Plan, signals: Signals) -> Report:
+    from tidemill.demo import app, report, run, unfinished, verification
     from tidemill.demo.catalog import Catalog
     from tidemill.demo.fleet import running_fleet
     from tidemill.demo.following import Follower, clear
 
     began = time.monotonic()
-    names = files.find(root, most)
     with ExitStack() as stack:
         stack.enter_context(app.mill)
-        clear()
+        found = plan.unfinished()
+        under_way = found or _begin(plan)
+        stack.callback(unfinished.forget, plan.place)
         stack.callback(clear)
-        catalog = stack.enter_context(closing(Catalog()))
-        with running_fleet(workers, lease_seconds, place) as fleet:
-            follower = Follower(len(names), fleet, catalog, signals)
-            follower.progress.say(f"{len(names):,} files in {root}: started {fleet.describe()}")
-            collected = run.collect(root, names, follower, catalog)
-    truth = verification.verify(root, names, follower.check)
+        catalog = stack.enter_context(closing(Catalog(plan.place, goes_on=found is not None)))
+        with running_fleet(plan.workers, plan.lease_seconds, plan.place) as fleet:
+            follower = Follower(under_way, fleet, catalog, signals)
+            follower.progress.say(f"{len(plan.names):,} files in {plan.root}: started {fleet.describe()}")
+            if found:
+                follower.progress.say("the last demo was killed: this one goes on with it")
+            collected = run.collect(under_way, follower, catalog)
+    truth = verification.verify(plan.root, plan.names, follower.check)
     whole_seconds = time.monotonic() - began
     return report.make(
-        root, collected, truth, workers=workers, worker_restarts=fleet.restarts, whole_seconds=whole_seconds
+        plan.root, collected, truth, workers=plan.workers, worker_restarts=fleet.restarts, whole_seconds=whole_seconds
     )
+
+
+def _begin(plan: _Plan) -> Run:
+    """A demo from the start."""
+    from tidemill.demo import app, unfinished
+    from tidemill.demo.following import clear
+    from tidemill.demo.unfinished import Counters
+
+    clear()
+    counted = [Counters.of(app.mill.inspect.queue(queue)) for queue in (app.FILES, app.FOLDERS)]
+    return unfinished.begin(plan.place, plan.root, plan.names, plan.server, *counted)
 
 
 @contextmanager
@@ -105,14 +143,22 @@ def _locked(place: Path) -> Generator[None]:
 
 
 @contextmanager
-def _server(directory: Path, url: str | None) -> Generator[None]:
-    """The server that was named, else an embedded one without the data of earlier demos."""
+def _server(plan: _Plan, url: str | None) -> Generator[None]:
+    """The server that was named, else an embedded one, with nothing in it but what a demo that was killed has left.
+
+    All processes find it by its directory, not by a URL: so whichever misses it first starts it again.
+    """
     if url:
         yield
         return
-    embedded.stop(directory)
-    shutil.rmtree(directory, ignore_errors=True)
-    os.environ["TIDEMILL_URL"] = embedded.ensure_running(directory).url
+    directory = plan.place / "server"
+    os.environ[embedded.DIRECTORY_VARIABLE] = str(directory)
+    if not plan.unfinished():
+        embedded.stop(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+    # Its report must be the same whatever was killed, on a slow disk too.
+    os.environ.setdefault(SYNC_VARIABLE, "always")
+    embedded.ensure_running(directory)
     try:
         yield
     finally:

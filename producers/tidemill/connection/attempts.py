@@ -110,7 +110,8 @@ def checked(replies: Sequence[object]) -> Sequence[object]:
 def final_error(target: Target, error: Exception) -> TidemillError | None:
     """The error of ours for one that no repetition would mend; None: it may pass."""
     match fault_of(error):
-        case Fault.LOST | Fault.BUSY | Fault.MOVED:
+        # A script that is missing although it was just loaded: somebody flushed all scripts in between.
+        case Fault.LOST | Fault.BUSY | Fault.MOVED | Fault.NO_SCRIPT:
             return None
         case Fault.FULL:
             return QueueFull(f"{target.masked} has reached its maxmemory and refuses new jobs; workers still drain it")
@@ -118,7 +119,7 @@ def final_error(target: Target, error: Exception) -> TidemillError | None:
             return ServerUnsuitable(f"{target.masked} refuses this user: {error}")
         case Fault.NO_GROUP:
             return GroupMissing(f"{target.masked}: {error}")
-        case Fault.NO_SCRIPT | Fault.WRONG:
+        case Fault.WRONG:
             return TidemillError(f"{target.masked} answered with an error: {error}")
 
 

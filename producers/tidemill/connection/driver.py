@@ -29,7 +29,7 @@ LOST: Final = (DriverConnectionError, DriverTimeoutError, OSError, EOFError)
 DRIVER_ERRORS: Final = (RedisError, *LOST)
 
 # From the text of these the driver strips the first words, by which `classify` would know them.
-_BY_CLASS: Final[dict[type[Exception], Fault]] = {
+_BY_CLASS: Final[dict[type[object], Fault]] = {
     exceptions.BusyLoadingError: Fault.BUSY,  # which is a lost connection for the driver
     exceptions.ClusterDownError: Fault.BUSY,
     exceptions.MasterDownError: Fault.BUSY,

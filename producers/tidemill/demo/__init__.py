@@ -8,6 +8,7 @@
 | `catalog.py` | a service that is late, so that retries are seen |
 | `fleet.py` | the scheduler and the workers, as processes |
 | `run.py` | enqueues, waits, and collects |
+| `unfinished.py` | what lets a demo that was killed be gone on with |
 | `following.py` | looks after the fleet while it works |
 | `progress.py` | one line while it works |
 | `verification.py` | the same files, without a queue |

@@ -64,15 +64,15 @@ def index(root: str, name: str) -> Module:
 
 
 @mill.task(queue=FOLDERS, executor="thread", retry=Retry(max_attempts=3, base=0.2))
-def fingerprint(root: str, folder: str, names: list[str], port: int) -> Folder:
-    """Hashes the files of a folder, and announces the result to the catalog."""
+def fingerprint(root: str, folder: str, names: list[str], catalog: str) -> Folder:
+    """Hashes the files of a folder, and announces the result to the catalog, whose port stands in a file."""
     digest, size_bytes = hashlib.sha256(), 0
     for name in names:
         content = Path(root, name).read_bytes()
         digest.update(hashlib.sha256(content).digest())
         size_bytes += len(content)
     # The id follows from this job's: should its worker die here, the next attempt finds the announcement there.
-    announce.using(job_id=announcement_id(current_job().id)).enqueue(folder, digest.hexdigest(), port)
+    announce.using(job_id=announcement_id(current_job().id)).enqueue(folder, digest.hexdigest(), catalog)
     return Folder(len(names), size_bytes, digest.hexdigest())
 
 
@@ -81,9 +81,9 @@ def announcement_id(fingerprint_id: str) -> str:
 
 
 @mill.task(queue=FOLDERS, timeout=10, retry=Retry(max_attempts=20, base=0.25, cap=2, retry_on=(OSError,)))
-async def announce(folder: str, sha256: str, port: int) -> str:
+async def announce(folder: str, sha256: str, catalog: str) -> str:
     """Tells the catalog; while it refuses connections, this is tried again, later each time. Returns its receipt."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", _port(catalog))
     try:
         writer.write(json.dumps([folder, sha256]).encode() + b"\n")
         receipt = await reader.readline()
@@ -92,6 +92,10 @@ async def announce(folder: str, sha256: str, port: int) -> str:
     if not receipt:
         raise ConnectionError("the catalog hung up without a receipt")
     return receipt.decode().strip()
+
+
+def _port(catalog: str) -> int:
+    return int(Path(catalog).read_text(encoding="ascii"))
 
 
 @mill.task(queue=SAMPLES)

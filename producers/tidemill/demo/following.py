@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tidemill import Job
@@ -13,13 +12,15 @@ from tidemill.demo.app import FILES, FOLDERS, SAMPLES
 from tidemill.demo.catalog import Catalog
 from tidemill.demo.fleet import Fleet
 from tidemill.demo.progress import Depth, Progress
+from tidemill.demo.unfinished import Counters, Run
 from tidemill.lifecycle import Signals
-from tidemill.wire.scripts import QueueFigures
 
 T = TypeVar("T")
 
 # How often the figures are looked at and drawn: smooth for the eye, nothing for the server.
 _LOOK_SECONDS: Final = 0.1
+# A job that takes a moment, and is not over by then, is one whose worker has died.
+_PROMPT_SECONDS: Final = 1.0
 # A demo whose figures stand still for this long has failed.
 _STALLED_SECONDS: Final = 90.0
 
@@ -35,31 +36,15 @@ def clear() -> None:
         app.mill.inspect.purge(queue)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counters:
-    """What a queue has counted since it exists; on a server of yours, earlier demos have counted too."""
-
-    over: int
-    dead: int
-    retried: int
-
-    @classmethod
-    def of(cls, figures: QueueFigures) -> _Counters:
-        succeeded, dead, retried = (int(figures.counters.get(name, 0)) for name in ("succeeded", "dead", "retried"))
-        return cls(succeeded + dead, dead, retried)
-
-
 class Follower:
     """`until` and `result` raise Stopped on a signal, and RuntimeError when the fleet gets nowhere."""
 
-    def __init__(self, files: int, fleet: Fleet, catalog: Catalog, signals: Signals) -> None:
+    def __init__(self, run: Run, fleet: Fleet, catalog: Catalog, signals: Signals) -> None:
         self.progress: Final = Progress()
-        self._files = files
+        self._run = run
         self._fleet = fleet
         self._catalog = catalog
         self._signals = signals
-        self._files_before = _Counters.of(app.mill.inspect.queue(FILES))
-        self._folders_before = _Counters.of(app.mill.inspect.queue(FOLDERS))
         self._folders_over = 0
         self._depth: Depth | None = None
         self._changed_at = time.monotonic()
@@ -98,22 +83,30 @@ class Follower:
         self.until(job.task, lambda: job.refresh().state.is_over)
         return job.result(timeout=0)
 
+    def prompt_result(self, job: Job[T]) -> T:
+        """As `result`, for a job that takes a moment: it is not looked for, but waited for."""
+        while True:
+            try:
+                return job.result(timeout=_PROMPT_SECONDS)
+            except TimeoutError:
+                self.until(job.id, lambda: job.refresh().state.is_over)
+
     def _look(self) -> None:
         for news in self._fleet.tend():
             self.progress.say(news)
         files, folders = app.mill.inspect.queue(FILES), app.mill.inspect.queue(FOLDERS)
-        counted, folders_counted = _Counters.of(files), _Counters.of(folders)
+        counted, folders_counted = Counters.of(files), Counters.of(folders)
         depth = Depth(
-            files=self._files,
-            done=counted.over - self._files_before.over,
+            files=len(self._run.names),
+            done=counted.over - self._run.files.over,
             wheel=files.scheduled + folders.scheduled,
             stream=files.waiting + folders.waiting,
             running=files.running + folders.running,
-            dead=counted.dead - self._files_before.dead,
+            dead=counted.dead - self._run.files.dead,
         )
         if depth != self._depth:
             self._depth, self._changed_at = depth, time.monotonic()
         self.progress.show(depth)
-        self._folders_over = folders_counted.over - self._folders_before.over
-        if folders_counted.retried > self._folders_before.retried:
+        self._folders_over = folders_counted.over - self._run.folders.over
+        if folders_counted.retried > self._run.folders.retried:
             self._catalog.open()  # now that it was missed

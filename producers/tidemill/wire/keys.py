@@ -11,8 +11,9 @@
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |
 | `expiring` | zset | id → when it expires unstarted, ms | enqueue, retry, release | take, expire, cancel |
 | `unique:<digest>` | string | id of the job that holds the unique key | enqueue | the end of that job |
+| `once:<digest>` | hash | marker of an effect, and its result | apply_effect, begin_effect | TTL, of `once` |
 | `queues` | set | names of all queues | enqueue, register | lives with the installation |
-| `queue:<queue>` | hash | settings (limit, paused) and counters | enqueue, register | lives with the installation |
+| `queue:<queue>` | hash | settings (limit, paused, …) and counters | enqueue, register | lives with the installation |
 | `tasks` | hash | task → its default queue, as workers declared it | register | lives with the installation |
 | `workers` | zset | incarnation → end of its lease, ms | register, renew | retire |
 | `worker:<incarnation>` | hash | host, pid, queues, tasks | register | retire, or 10 leases after its last renewal |
@@ -32,10 +33,33 @@ keys) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Final
 
 LANES = ("high", "normal", "low")
 GROUP = "tidemill"
+# The first two columns of the table, for programs.
+TYPES: Final[Mapping[str, str]] = {
+    "job:<id>": "hash",
+    "wheel:<queue>": "zset",
+    "agenda": "zset",
+    "ready:<queue>:<lane>": "stream",
+    "dead:<queue>": "zset",
+    "done:<queue>": "zset",
+    "parked:<task>": "zset",
+    "expiring": "zset",
+    "unique:<digest>": "string",
+    "once:<digest>": "hash",
+    "queues": "set",
+    "queue:<queue>": "hash",
+    "tasks": "hash",
+    "workers": "zset",
+    "worker:<incarnation>": "hash",
+    "recurring": "hash",
+    "occurrences": "zset",
+    "events": "stream",
+}
 
 
 class Keys:
@@ -75,6 +99,12 @@ class Keys:
 
     def parked(self, task: str) -> str:
         return f"{self.root}parked:{task}"
+
+    def once(self, digest: str) -> str:
+        return f"{self.root}once:{digest}"
+
+    def unique(self, digest: str) -> str:
+        return f"{self.root}unique:{digest}"
 
     def queue(self, queue: str) -> str:
         return f"{self.root}queue:{queue}"

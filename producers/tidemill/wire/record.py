@@ -16,7 +16,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `v` | how many of these did not count: handed back, parked, recovered |
 | `l` | lease: the incarnation that took it last; the other half of the fence |
 | `k` | crash count: how often its worker died while it ran |
-| `h` | it waits in its worker to run alone: that worker's death is not its own |
+| `h` | it has crashed before, and waits in its worker to start: that worker's death is not its own |
 | `u` | digest of its unique key |
 | `x` | cancel requested |
 | `y` | why it is parked |

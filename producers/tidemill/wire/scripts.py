@@ -2,21 +2,26 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, scheduling.py, inspecting.py.
+answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, doctoring.py.
 """
 
 from __future__ import annotations
 
+from tidemill.wire.doctoring import Doctoring
+from tidemill.wire.effects import Claim, Effecting, Marked
 from tidemill.wire.inspecting import Inspecting, QueueFigures
-from tidemill.wire.producing import Enqueued, Full, NewJob, NewJobs, Producing
+from tidemill.wire.producing import EnqueueAnswer, Enqueued, Full, NewJob, NewJobs, Producing, Unconfirmed, Unprepared
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Survey
 from tidemill.wire.shard import Kept
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
 __all__ = [
+    "Claim",
+    "EnqueueAnswer",
     "Enqueued",
     "Full",
     "Kept",
+    "Marked",
     "NewJob",
     "NewJobs",
     "Promoted",
@@ -28,8 +33,10 @@ __all__ = [
     "Taken",
     "Takings",
     "Ticket",
+    "Unconfirmed",
+    "Unprepared",
 ]
 
 
-class Scripts(Producing, Working, Scheduling, Inspecting):
+class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Doctoring):
     """Commands for one shard."""

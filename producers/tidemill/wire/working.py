@@ -57,10 +57,17 @@ class Takings:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """None instead of this: the lease is gone."""
+    """None instead of this: the lease is gone.
+
+    waiting: of the queues that are not paused, those with tickets that nobody was given.
+    given: tickets of these queues that this incarnation was given and has not settled; where it has more of a lane than
+        it runs jobs, one more at most is counted.
+    """
 
     cancelled: list[str]
     paused: frozenset[str]
+    waiting: frozenset[str] = frozenset()
+    given: int = 0
 
 
 class Working(Shard):
@@ -95,7 +102,8 @@ class Working(Shard):
         def parse(reply: Any) -> Renewal | None:
             if not int(reply[0]):
                 return None
-            return Renewal(texts(reply[1]), frozenset(queues[int(index) - 3] for index in reply[2]))
+            paused, waiting = (frozenset(queues[int(index) - 3] for index in found) for found in reply[2:4])
+            return Renewal(texts(reply[1]), paused, waiting, int(reply[4]))
 
         return call(load("renew"), keys, (now_ms, incarnation, lease_ms, *running), parse)
 

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- A job that may be what kills its workers waits in one to run alone: as long as it waits, that worker's death is not
--- its own. It says so before it waits, and takes it back before it starts.
+-- A job that may be what kills its workers waits in one to start, or to run alone: as long as it waits, that worker's
+-- death is not its own. take.lua has noted that it waits; its worker takes it back before it starts.
 -- KEYS  1 record
 -- ARGV  1 id  2 incarnation  3 attempt  4 1: it waits, 0: it starts
 -- returns 1 done, 0 fenced

@@ -12,7 +12,8 @@
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
 local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e', 'q' }
--- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th, q the last.
+-- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th, k the 16th,
+-- q the last.
 local KEPT = { ttl = tonumber(ARGV[6]), most = tonumber(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
 local ended = { expire = {}, cancel = {}, bury = {} }
@@ -78,6 +79,8 @@ local function start(index, entry, id, may_be_stray)
   else
     redis.call('HSET', root .. 'job:' .. id, 's', 'running', 'l', incarnation, 'a', attempt, 'j', now)
   end
+  -- Whose worker died before is not blamed again for having been taken: its worker says when it starts (hold.lua).
+  if whole(record[16], 0) > 0 then redis.call('HSET', root .. 'job:' .. id, 'h', 1) end
   if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end
   jobs[#jobs + 1] = { index, entry, id, attempt, uncounted, unpack(record, 10, #RECORD) }
   return 1
