@@ -16,7 +16,7 @@ counts as over only when it could be believed for as long as it lasts: a worker 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidemill import telemetry
@@ -34,9 +34,12 @@ _LIVES: Final = -1
 
 
 class Reaper:
-    def __init__(self, link: Link, scripts: Scripts) -> None:
+    """`clock`: monotonic seconds; a simulation has one of its own."""
+
+    def __init__(self, link: Link, scripts: Scripts, clock: Callable[[], float] = time.monotonic) -> None:
         self._link = link
         self._scripts = scripts
+        self._clock = clock
         self._believed_since = float("-inf")  # monotonic seconds
         self._clock_ahead_ms: float | None = None
         self._dead: dict[str, float] = {}  # until when they are looked after, monotonic seconds
@@ -44,7 +47,7 @@ class Reaper:
 
     def look_at_clock(self, now_ms: int) -> None:
         """The server's clock, as it was just now. If it has jumped since the last time, leases are not believed."""
-        ahead_ms = now_ms - time.monotonic() * 1000
+        ahead_ms = now_ms - self._clock() * 1000
         if self._clock_ahead_ms is not None:
             jump_ms = ahead_ms - self._clock_ahead_ms
             if abs(jump_ms) > settings.CLOCK_JUMP_MS:
@@ -54,11 +57,12 @@ class Reaper:
 
     def distrust_leases(self) -> None:
         """The server was away: those who live need the time of their lease to show it."""
-        self._believed_since = time.monotonic()
+        self._believed_since = self._clock()
 
     def run(self, now_ms: int) -> int | None:
         """Recovers what is to be recovered. Returns when to look again, in ms from now; None: nothing is waited for."""
-        over = [name for name, lease_end_ms in self._link.run(self._scripts.workers()) if lease_end_ms <= now_ms]
+        leases = self._link.run(self._scripts.workers())
+        over = [name for name, lease_end_ms in leases if lease_end_ms <= now_ms]
         if not over:
             return None
         believed_ms = self._believed_ms()
@@ -75,11 +79,14 @@ class Reaper:
                 queues = self._link.run(self._scripts.queue_names())
             if not self._recover(incarnation, queues, how):
                 waits.append(settings.FAILED_RETRY_MS)
-        return min(waits, default=None)
+        if not waits:
+            return None
+        # A worker that has to be waited for does not keep those whose lease ends earlier from being recovered.
+        return min([*waits, *(lease_end_ms - now_ms for _, lease_end_ms in leases if lease_end_ms > now_ms)])
 
     def _believed_ms(self) -> int:
         """For how long leases can be believed. Asked before each recovery: a restart may pass without being noticed."""
-        now = time.monotonic()
+        now = self._clock()
         self._believed_since = max(self._believed_since, now - self._link.run(self._scripts.uptime_seconds()))
         return int((now - self._believed_since) * 1000)
 
@@ -94,7 +101,7 @@ class Reaper:
             complete = complete and moved is not None
         if complete:
             self._link.run(self._scripts.retire(incarnation, queues, if_over=True))
-            self._dead.setdefault(incarnation, time.monotonic() + settings.LAST_READ_MS / 1000)
+            self._dead.setdefault(incarnation, self._clock() + settings.LAST_READ_MS / 1000)
         return complete
 
     def _all_of(self, incarnation: str, queue: str, how: str) -> int | None:
@@ -112,7 +119,7 @@ class Reaper:
 
     def look_after_the_dead(self) -> float | None:
         """Recovers what was delivered to them since. Returns when to look again, in ms from now; None: no need."""
-        now = time.monotonic()
+        now = self._clock()
         if self._dead and now >= self._look_at:
             queues = self._link.run(self._scripts.queue_names())
             for incarnation, until in list(self._dead.items()):

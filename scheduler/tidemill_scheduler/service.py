@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tidemill import telemetry
+from tidemill import durability, telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Line, Link, open_line
 from tidemill.errors import ServerUnavailable, TidemillError
@@ -44,7 +44,8 @@ class Scheduler:
         self._janitor = Janitor(self._link, self._scripts)
         self._stop = threading.Event()
         self._line: Line | None = None
-        self._was_away = False  # the server, since the last survey
+        # The server, since the last survey. What was before this process began (a jump of the clock), it can't know.
+        self._was_away = True
         self._sweep_at = 0.0  # monotonic seconds, as the next one
         self._reap_at = 0.0
 
@@ -74,6 +75,7 @@ class Scheduler:
             try:
                 line.subscribe([self._scripts.keys.alarm])
                 self._line = line
+                self._warn_of_durability()
                 self._follow(line, outage)
             finally:
                 self._line = None
@@ -82,6 +84,16 @@ class Scheduler:
             self._was_away = True
             if not self._stop.is_set():
                 outage.failed(error)
+
+    def _warn_of_durability(self) -> None:
+        """Its producers are refused then; this says it before they are, and after a failover."""
+        try:
+            for reason in durability.unkept(self._link, self._scripts):
+                telemetry.event(Event.SERVER_UNSAFE, server=self._target.masked, reason=reason)
+        except ServerUnavailable:
+            raise
+        except TidemillError as error:
+            telemetry.event(Event.SCHEDULER_FAILED, role="durability", error=str(error))
 
     def _follow(self, line: Line, outage: Outage) -> None:
         while not self._stop.is_set():

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from tidemill import Tidemill, errors
 from tidemill.commands import root
+from tidemill.commands.doctor import FOUND_EXIT_CODE
 from tidemill.commands.root import exit_code, tidemill
 
-COMMANDS = ("demo", "dev", "jobs", "queues", "scheduler", "server", "stats", "worker")
+COMMANDS = ("demo", "doctor", "dev", "jobs", "queues", "scheduler", "server", "stats", "worker")
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
 
 
@@ -45,7 +46,7 @@ def test_help_lists_every_command() -> None:
     assert set(tidemill.list_commands(click.Context(tidemill))) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("group", ["jobs", "queues", "stats"])
+@pytest.mark.parametrize("group", ["jobs", "queues", "stats", "doctor"])
 def test_what_talks_to_a_server_takes_its_url_and_json(group: str) -> None:
     command = tidemill.get_command(click.Context(tidemill), group)
     assert command is not None
@@ -71,7 +72,10 @@ def test_a_wrong_usage_exits_with_2() -> None:
 def test_a_url_of_another_kind_exits_with_2() -> None:
     shown = run_tidemill("stats", "--url", "http://localhost")
     assert shown.returncode == 2
-    assert shown.stderr == ("Error: server URL 'http://localhost': it must begin with redis://, rediss:// or unix://\n")
+    assert shown.stderr == (
+        "Error: server URL 'http://localhost': it must begin with redis://, rediss:// or unix://, "
+        "or with redis+sentinel:// to find the primary by its sentinels\n"
+    )
 
 
 def test_an_unknown_job_exits_with_3(url: str) -> None:
@@ -116,4 +120,4 @@ def test_every_error_has_its_exit_code() -> None:
         type(error).__name__: code for error, code in codes.items()
     }
     documented = {int(code) for code in re.findall(r"^\| (\d) \|", root.__doc__ or "", re.MULTILINE)}
-    assert documented == {0, *codes.values()}
+    assert documented == {0, *codes.values(), FOUND_EXIT_CODE}

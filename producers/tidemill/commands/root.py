@@ -8,6 +8,7 @@
 | 3 | not found: no such job, or no server runs |
 | 4 | the server does not answer |
 | 5 | the job failed, or was cancelled: for commands that wait for one, such as plug-ins |
+| 6 | `doctor` found something that is not repaired |
 """
 
 from __future__ import annotations
