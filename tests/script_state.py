@@ -253,7 +253,7 @@ class World:
 
 def _is_zset(key: str) -> bool:
     kind = key.partition(":")[0]
-    return kind in ("wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+    return kind in ("departed", "wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
 
 
 def _readable(field: bytes, value: bytes) -> str:

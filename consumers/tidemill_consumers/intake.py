@@ -54,6 +54,11 @@ class Intake:
         with self._changed:
             self._changed.notify_all()
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All, the paused ones too."""
+        return self._queues
+
     def open_queues(self) -> tuple[str, ...]:
         """The queues to read; blocks while all are paused; empty: the worker stops."""
         with self._changed:
@@ -92,6 +97,12 @@ class Intake:
             for taken in jobs:
                 self._held.pop(attempt_of(taken), None)
             self._changed.notify_all()
+
+    def held_jobs(self, incarnation: str) -> set[str]:
+        """The jobs that this incarnation took and has not settled."""
+        with self._changed:
+            held = list(self._held.values())
+        return {taken.id for taken in held if taken.incarnation == incarnation}
 
     def held_entries(self, incarnation: str) -> set[tuple[str, int, str]]:
         """The tickets (queue, lane, entry) of what this incarnation took and has not settled."""

@@ -64,7 +64,7 @@ class Reader:
         self._owner = owner
         self._reserves = Reserves()
         self._turn = 0
-        self._names: set[str] = set()  # under which it has read, and whose tickets are not handed on
+        self.names: set[str] = set()  # under which it has read, and whose tickets are not handed on
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._reading: _Read | None = None
@@ -127,12 +127,12 @@ class Reader:
     def _connected(self) -> None:
         line = open_line(self._target)
         incarnation = self._owner.incarnation
-        self._names.add(incarnation)
+        self.names.add(incarnation)
         try:
             # A read under a former name may have been served after all was taken from it: nobody else would look.
-            for former in self._names - {incarnation}:
+            for former in self.names - {incarnation}:
                 self._owner.hand_on(former)
-                self._names.remove(former)
+                self.names.remove(former)
             self._read_on(line, incarnation)
         finally:
             line.close()
@@ -156,9 +156,11 @@ class Reader:
                 tickets = self._listen(line, incarnation, queues)
                 if not tickets:
                     continue
-            open_tickets = [ticket for ticket in tickets if ticket.queue in queues]
-            reserved = self._reserves.next(room)
-            takings = line.run(self._scripts.take(incarnation, queues, room, reserved, open_tickets))
+            if incarnation != self._owner.incarnation:
+                return
+            # A queue may have been paused since its tickets were delivered: the script hands them back.
+            asked = queues + tuple(sorted({ticket.queue for ticket in tickets}.difference(queues)))
+            takings = line.run(self._scripts.take(incarnation, asked, room, self._reserves.next(room), tickets))
             self._answered()
             if takings is None:
                 self._owner.lease_lost(incarnation)
@@ -202,9 +204,7 @@ class Reader:
         return queues[self._turn :] + queues[: self._turn]
 
     def _strays(self, line: Line, incarnation: str) -> list[Ticket]:
-        queues = self._intake.open_queues()
-        if not queues:
-            return []
-        found = line.run(self._scripts.strays(incarnation, queues, settings.MAX_PREFETCH * 2))
-        held = self._intake.held_entries(incarnation)
-        return [ticket for ticket in found if (ticket.queue, ticket.lane, ticket.entry) not in held]
+        found = line.run(self._scripts.strays(incarnation, self._intake.queues, settings.MAX_PREFETCH * 2))
+        # By the job and not by the entry: a second ticket of a job that runs must not start it again.
+        held = self._intake.held_jobs(incarnation)
+        return [ticket for ticket in found if ticket.job_id not in held]

@@ -132,7 +132,8 @@ class Worker:
             executor.close()
         if settled:
             with contextlib.suppress(TidemillError):  # the reaper does it when the lease is over
-                self.hand_on(self.incarnation)
+                for name in self._reader.names | {self.incarnation}:
+                    self.hand_on(name)
         self._link.close()
         telemetry.event(
             Event.WORKER_STOPPED,
@@ -235,6 +236,8 @@ class Worker:
         if self.intake.set_paused(renewal.paused):
             self._reader.interrupt()
         self._reader.compare(renewal, held)
+        if not renewal.described:
+            self.register()
         if not self._is_published:
             self._publish()
         if renewal.cancelled:

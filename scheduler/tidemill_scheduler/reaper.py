@@ -4,8 +4,9 @@ A worker is dead when its lease is over, whatever its jobs' length: liveness is 
 timeout to be recovered. Each of its queues is gone through in pages, so no call is long, and any number of schedulers
 may do it at once: recover.lua moves a ticket once. When nothing is left, the worker is forgotten (retire.lua).
 
-When a worker dies while it waits for jobs, or is cut off, the server may serve its read all the same, before it notices
-that nobody is there: so a dead worker is looked after for some time more.
+When a worker leaves or dies while it waits for jobs, or is cut off, the server may serve its read all the same, before
+it notices that nobody is there: so it stands among the departed for some time more, and is looked after. That is in
+Redis and not in the memory of a scheduler, which may die as well.
 
 A worker's supervisor that has seen its process die ends the lease and says what it died of: that needs no waiting.
 
@@ -42,8 +43,7 @@ class Reaper:
         self._clock = clock
         self._believed_since = float("-inf")  # monotonic seconds
         self._clock_ahead_ms: float | None = None
-        self._dead: dict[str, float] = {}  # until when they are looked after, monotonic seconds
-        self._look_at = 0.0
+        self._look_at = 0.0  # monotonic seconds
 
     def look_at_clock(self, now_ms: int) -> None:
         """The server's clock, as it was just now. If it has jumped since the last time, leases are not believed."""
@@ -101,7 +101,6 @@ class Reaper:
             complete = complete and moved is not None
         if complete:
             self._link.run(self._scripts.retire(incarnation, queues, if_over=True))
-            self._dead.setdefault(incarnation, self._clock() + settings.LAST_READ_MS / 1000)
         return complete
 
     def _all_of(self, incarnation: str, queue: str, how: str) -> int | None:
@@ -117,17 +116,21 @@ class Reaper:
             return None
         return moved
 
-    def look_after_the_dead(self) -> float | None:
-        """Recovers what was delivered to them since. Returns when to look again, in ms from now; None: no need."""
+    def look_after_the_departed(self, now_ms: int, first_left_ms: int | None) -> float:
+        """Recovers what was delivered to them since they left. Returns when to look again, in ms from now.
+
+        first_left_ms: when the first of them left, as the survey says; None: there is none.
+        """
+        if first_left_ms is None:
+            return settings.IDLE_MS
         now = self._clock()
-        if self._dead and now >= self._look_at:
+        if now >= self._look_at:
             queues = self._link.run(self._scripts.queue_names())
-            for incarnation, until in list(self._dead.items()):
-                self._recover(incarnation, queues)
-                if now >= until:
-                    del self._dead[incarnation]
+            for incarnation, left_ms in self._link.run(self._scripts.departed()):
+                if self._recover(incarnation, queues) and now_ms - left_ms > settings.LAST_READ_MS:
+                    self._link.run(self._scripts.retire(incarnation, queues, if_over=True, forget=True))
             self._look_at = now + settings.LAST_READ_LOOK_MS / 1000
-        return max(0.0, self._look_at - now) * 1000 if self._dead else None
+        return max(0.0, self._look_at - now) * 1000
 
     def _page(self, incarnation: str, queue: str, how: str) -> int:
         times = settings.MAX_CRASHES + 1

@@ -96,6 +96,7 @@ class Scheduler:
             telemetry.event(Event.SCHEDULER_FAILED, role="durability", error=str(error))
 
     def _follow(self, line: Line, outage: Outage) -> None:
+        heard_at = time.monotonic()
         while not self._stop.is_set():
             began = time.monotonic()
             survey = self._link.run(self._scripts.survey())
@@ -107,8 +108,11 @@ class Scheduler:
             wait_ms = self._work(survey)
             outage.over()
             wait_seconds = wait_ms / 1000 - (time.monotonic() - asked_at)
-            if wait_seconds > 0:
-                line.messages(wait_seconds)
+            if wait_seconds > 0 and line.messages(wait_seconds):
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > settings.PROVE_ALARM_SECONDS:
+                line.subscribe([self._scripts.keys.alarm])
+                heard_at = time.monotonic()
 
     def _work(self, survey: Survey) -> float:
         """Does what is due. Returns after how many milliseconds, counted from the survey, to look again."""
@@ -144,7 +148,7 @@ class Scheduler:
         return settings.IDLE_MS if survey.next_wheel_ms is None else survey.next_wheel_ms - survey.now_ms
 
     def _reap(self, survey: Survey) -> float:
-        look_ms = self._reaper.look_after_the_dead() or settings.IDLE_MS
+        look_ms = self._reaper.look_after_the_departed(survey.now_ms, survey.first_departed_ms)
         if survey.next_lease_end_ms is None:
             return look_ms
         until_ms = survey.next_lease_end_ms - survey.now_ms

@@ -37,6 +37,8 @@ EXPIRE_PAGE: Final = 200
 OCCURRENCES_PAGE: Final = 100
 # A recurring job whose definition can't be read is looked at again after this.
 BROKEN_DEFINITION_MS: Final = 3_600_000
+# After so much silence of the alarm it is asked whether anybody is there: a connection may be dead without a word.
+PROVE_ALARM_SECONDS: Final = 60.0
 # With nothing to do, a scheduler looks once in this time: what was missed while a message was lost is found then, and
 # the lease of a worker that came meanwhile.
 IDLE_MS: Final = 15_000

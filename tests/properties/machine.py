@@ -339,4 +339,4 @@ class ScriptMachine(RuleBasedStateMachine):
 
 
 # Keys that live with the installation, or end by their own time or count.
-_LIVES_ON = {"queues", "queue", "tasks", "events", "ready", "worker", "agenda"}
+_LIVES_ON = {"departed", "queues", "queue", "tasks", "events", "ready", "worker", "agenda"}

@@ -412,9 +412,6 @@ CASES = [
     _refused("the ticket of a job that was cancelled goes", job("cancelled"), {"job:a": job("cancelled")}, ""),
     _refused("the ticket of a job that waits in the wheel goes", job("scheduled"), {"job:a": job("scheduled")}, ""),
     _refused(
-        "the ticket of a job that runs elsewhere goes", job("running", l="w2"), {"job:a": job("running", l="w2")}, ""
-    ),
-    _refused(
         "a record of no known state is a dead letter",
         job("flying\n", u="digest"),
         {
@@ -463,8 +460,34 @@ CASES = [
         "a second ticket of a job, left of an earlier one of its id, does not make it run twice",
         {**LEASE, **_streams(normal=tickets("a", "a")), "job:a": READY},
         _take(),
-        {**LEASE, **_streams(normal=tickets("a@w1")), "job:a": RUNNING},
+        {**LEASE, **_streams(normal=tickets("a@w1", "a@w1")), "job:a": RUNNING},
         Takings([_taken("a")]),
+    ),
+    Case(
+        "take",
+        "a ticket that is delivered again, since its group was destroyed, goes to the worker that runs the job",
+        {"workers": {"w1": NOW + 100, "w2": NOW - 5}, **_streams(normal=tickets("a")), "job:a": but(STRAY, l="w2")},
+        _take(),
+        {
+            "workers": {"w1": NOW + 100, "w2": NOW - 5},
+            **_streams(normal=tickets("a@w2")),
+            "job:a": but(STRAY, l="w2"),
+        },
+        Takings([]),
+    ),
+    Case(
+        "take",
+        "and when that worker is gone, the job has lost its worker",
+        {**LEASE, **_streams(normal=tickets("a")), "job:a": but(STRAY, l="w2", k=1, m="half", n=NOW + 9)},
+        _take(),
+        {
+            **LEASE,
+            **_streams(normal=tickets("a")),
+            "job:a": but(STRAY, l="w2", s="ready", k=2, v=2, n=NOW + 9),
+            "expiring": {"a": NOW + 9},
+        },
+        Takings([]),
+        ("alarm",),
     ),
     Case(
         "take",
@@ -473,7 +496,7 @@ CASES = [
         lambda world: world.scripts.take(
             "w1", ("q",), 9, tickets=[Ticket("q", 1, "1-0", "a"), Ticket("q", 1, "2-0", "a")], now_ms=NOW
         ),
-        {**LEASE, **_streams(normal=tickets("a@w1")), "job:a": but(STRAY, a=5, j=NOW, v=2)},
+        {**LEASE, **_streams(normal=tickets("a@w1", "a@w1")), "job:a": but(STRAY, a=5, j=NOW, v=2)},
         Takings([_taken("a", attempt=5, uncounted=2)]),
     ),
     Case(

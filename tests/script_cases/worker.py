@@ -198,10 +198,10 @@ END_LEASE = [
 RETIRE = [
     Case(
         "retire",
-        "a worker that holds nothing is forgotten",
+        "a worker that holds nothing departs",
         {**_ALIVE, **EMPTY, "ready:q:high": tickets("a@w2", "b"), "workers": {"w1": NOW + 5, "w2": NOW}},
         _retire(),
-        {**EMPTY, "ready:q:high": tickets("a@w2", "b"), "workers": {"w2": NOW}},
+        {**EMPTY, "ready:q:high": tickets("a@w2", "b"), "workers": {"w2": NOW}, "departed": {"w1": NOW}},
         0,
     ),
     Case(
@@ -233,7 +233,7 @@ RETIRE = [
         "streams without a group hold nothing up",
         {**_ALIVE, "ready:q:high": tickets("a", group=False)},
         _retire(),
-        {"ready:q:high": tickets("a", group=False)},
+        {"ready:q:high": tickets("a", group=False), "departed": {"w1": NOW}},
         0,
     ),
     Case(
@@ -249,8 +249,25 @@ RETIRE = [
         "the reaper retires a worker whose lease is over",
         {"workers": {"w1": NOW}, **EMPTY},
         lambda world: world.scripts.retire("w1", ["q"], if_over=True, now_ms=NOW),
-        EMPTY,
+        {**EMPTY, "departed": {"w1": NOW}},
         0,
+    ),
+    Case(
+        "retire",
+        "after the last look nothing is left of it",
+        {**EMPTY, "departed": {"w1": NOW - 70_000, "w2": NOW - 9}},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, forget=True, now_ms=NOW),
+        {**EMPTY, "departed": {"w2": NOW - 9}},
+        0,
+    ),
+    Case(
+        "retire",
+        "one that was served a ticket at the last moment is not forgotten",
+        {**EMPTY, "ready:q:high": tickets("a@w1"), "departed": {"w1": NOW - 70_000}},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, forget=True, now_ms=NOW),
+        {**EMPTY, "ready:q:high": tickets("a@w1"), "departed": {"w1": NOW - 70_000}},
+        1,
+        ("alarm",),
     ),
     Case("retire", "a repeated call changes nothing", EMPTY, _retire(), EMPTY, 0),
 ]

@@ -62,7 +62,7 @@ class Scheduler:
             self._janitor.sweep()
 
     def _reap(self, survey: Survey) -> None:
-        self._reaper.look_after_the_dead()
+        self._reaper.look_after_the_departed(survey.now_ms, survey.first_departed_ms)
         monotonic_ms = self._world.clocks.monotonic_ms
         if _is_due(survey.next_lease_end_ms, survey.now_ms) and monotonic_ms >= self._reap_at_ms:
             again_ms = self._reaper.run(survey.now_ms)

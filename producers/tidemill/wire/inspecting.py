@@ -81,6 +81,14 @@ class Inspecting(Shard):
 
         return Command(("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"), parse)
 
+    def departed(self) -> Command[list[tuple[str, int]]]:
+        """(incarnation, when it left in ms) of the workers that have left a short time ago."""
+
+        def parse(reply: Any) -> list[tuple[str, int]]:
+            return [(name, int(float(score))) for name, score in pairs(reply)]
+
+        return Command(("ZRANGE", self.keys.departed, 0, -1, "WITHSCORES"), parse)
+
     def describe_worker(self, incarnation: str) -> Command[dict[str, str]]:
         def parse(reply: Any) -> dict[str, str]:
             return {name: text(value) for name, value in pairs(reply)}

@@ -16,6 +16,7 @@
 | `queue:<queue>` | hash | settings (limit, paused, …) and counters | enqueue, register | lives with the installation |
 | `tasks` | hash | task → its default queue, as workers declared it | register | lives with the installation |
 | `workers` | zset | incarnation → end of its lease, ms | register, renew | retire |
+| `departed` | zset | incarnation → when it left, ms: its last read may be open | retire | retire, a minute later |
 | `worker:<incarnation>` | hash | host, pid, queues, tasks | register | retire, or 10 leases after its last renewal |
 | `recurring` | hash | name → definition of a recurring job | declare | undeclare |
 | `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
@@ -55,6 +56,7 @@ TYPES: Final[Mapping[str, str]] = {
     "queue:<queue>": "hash",
     "tasks": "hash",
     "workers": "zset",
+    "departed": "zset",
     "worker:<incarnation>": "hash",
     "recurring": "hash",
     "occurrences": "zset",
@@ -72,6 +74,7 @@ class Keys:
         self.queues = f"{self.root}queues"
         self.tasks = f"{self.root}tasks"
         self.workers = f"{self.root}workers"
+        self.departed = f"{self.root}departed"
         self.recurring = f"{self.root}recurring"
         self.occurrences = f"{self.root}occurrences"
         self.events = f"{self.root}events"

@@ -57,12 +57,13 @@ _PRODUCER: Final[Grants] = {
 _RUNNING: Final[Grants] = {
     "job:*": "hexists",
     "wheel:*": "zadd",
-    "ready:*": "xreadgroup xack xdel xpending xrange xinfo|groups xgroup|create xgroup|delconsumer",
+    "ready:*": "xreadgroup xack xdel xpending xclaim xrange xinfo|groups xgroup|create xgroup|delconsumer",
     "dead:*": "zadd",
     "parked:*": "zadd zrange",
     "queue:*": "hexists",
     "tasks": "hset",
     "workers": "zadd zscore zrem",
+    "departed": "zadd zrem",
     "worker:*": "hset pexpire del exists",
     "once:*": "hmget hset hdel pexpire del",
 }
@@ -82,6 +83,7 @@ _SCHEDULER: Final[Grants] = {
     "recurring": "hget hdel",
     "occurrences": "zrange zadd zscore zrem",
     "workers": "zrange zadd zscore zrem",
+    "departed": "zrange zadd zrem",
     "worker:*": "hgetall del",
     "events": "xadd",
 }
@@ -100,7 +102,7 @@ _DASHBOARD: Final[Grants] = {
 
 _STEERING: Final[Grants] = {
     "*": "@read -@dangerous",
-    "ready:*": "xack xdel xgroup|create xgroup|delconsumer",
+    "ready:*": "xack xdel xclaim xgroup|create xgroup|delconsumer",
     "dead:*": "zadd zrem",
     "done:*": "zrem",
     "parked:*": "zadd",

@@ -24,6 +24,7 @@ class Survey:
     next_lease_end_ms: int | None
     next_expiry_ms: int | None
     next_occurrence_ms: int | None
+    first_departed_ms: int | None = None
 
 
 class Promoted(NamedTuple):
@@ -45,11 +46,10 @@ class Recovered(NamedTuple):
 
 class Scheduling(Shard):
     def survey(self, now_ms: Argument = "") -> Command[Survey]:
-        keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences)
+        keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences, self.keys.departed)
 
         def parse(reply: Any) -> Survey:
-            wheel, lease, expiry, occurrence = (milliseconds(value) for value in reply[2:6])
-            return Survey(int(reply[0]), texts(reply[1]), wheel, lease, expiry, occurrence)
+            return Survey(int(reply[0]), texts(reply[1]), *(milliseconds(value) for value in reply[2:7]))
 
         return call(load("survey"), keys, (now_ms,), parse)
 

@@ -62,12 +62,14 @@ class Renewal:
     waiting: of the queues that are not paused, those with tickets that nobody was given.
     given: tickets of these queues that this incarnation was given and has not settled; where it has more of a lane than
         it runs jobs, one more at most is counted.
+    described: it has a description; one that has ended is to be written again.
     """
 
     cancelled: list[str]
     paused: frozenset[str]
     waiting: frozenset[str] = frozenset()
     given: int = 0
+    described: bool = True
 
 
 class Working(Shard):
@@ -103,16 +105,22 @@ class Working(Shard):
             if not int(reply[0]):
                 return None
             paused, waiting = (frozenset(queues[int(index) - 3] for index in found) for found in reply[2:4])
-            return Renewal(texts(reply[1]), paused, waiting, int(reply[4]))
+            return Renewal(texts(reply[1]), paused, waiting, int(reply[4]), bool(reply[5]))
 
         return call(load("renew"), keys, (now_ms, incarnation, lease_ms, *running), parse)
 
     def retire(
-        self, incarnation: str, queues: Sequence[str], *, if_over: bool = False, now_ms: Argument = ""
+        self,
+        incarnation: str,
+        queues: Sequence[str],
+        *,
+        if_over: bool = False,
+        forget: bool = False,
+        now_ms: Argument = "",
     ) -> Command[int]:
-        """The number of streams that still have pending tickets; 0: the worker is forgotten."""
+        """The number of streams that still have pending tickets; 0: it has departed. `forget`: nor is it kept there."""
         keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
-        return call(load("retire"), keys, (now_ms, incarnation, int(if_over)), int)
+        return call(load("retire"), keys, (now_ms, incarnation, int(if_over), int(forget)), int)
 
     def end_lease(self, incarnation: str, how: str, now_ms: Argument = "") -> Command[int]:
         """`how`: what its process died of. 1: it had a lease."""

@@ -6,7 +6,8 @@
 -- ARGV  1 now  2 incarnation  3 lease ms  then the ids of its running jobs
 -- returns {0} when the lease is gone (this incarnation was recovered: it must stop what it runs);
 --         {1, ids to cancel, indexes of the settings of paused queues, of queues where tickets wait,
---         tickets that it was given and has not settled: of each stream, as many as it runs jobs and one more at most}
+--         tickets that it was given and has not settled: of each stream, as many as it runs jobs and one more at most,
+--         0 if its description has ended: the server was away for long}
 -- include: clock root
 local function look(stream, most)
   -- Not the group's lag: it is unknown once a ticket was deleted. pcall: as below.
@@ -23,7 +24,7 @@ local function look(stream, most)
 end
 if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then return { 0 } end
 redis.call('ZADD', KEYS[1], clock(ARGV[1]) + tonumber(ARGV[3]), ARGV[2])
-redis.call('PEXPIRE', KEYS[2], 10 * tonumber(ARGV[3]))
+local described = redis.call('PEXPIRE', KEYS[2], 10 * tonumber(ARGV[3]))
 local cancelled, paused, waiting, given = {}, {}, {}, 0
 -- pcall: a record that a foreign hand has overwritten must not cost this worker its lease.
 for i = 4, #ARGV do
@@ -41,4 +42,4 @@ for index = 3, #KEYS do
     if is_waiting then waiting[#waiting + 1] = index end
   end
 end
-return { 1, cancelled, paused, waiting, given }
+return { 1, cancelled, paused, waiting, given, described }

@@ -58,6 +58,22 @@ local function drop_later(index, entry)
   table.insert(stale[index], entry)
 end
 
+-- A ticket of a job that runs is only delivered again when somebody has destroyed the group, and what was pending with
+-- it. The holder gets it back, so that its job is found should it die; a holder that is gone has died: see recover.lua.
+local function leave_to_holder(index, entry, id, record)
+  if record[2] == incarnation then return end
+  if record[2] and redis.call('ZSCORE', KEYS[1], record[2]) then
+    redis.call('XCLAIM', KEYS[index], GROUP, record[2], 0, entry, 'JUSTID')
+    return
+  end
+  redis.call('XADD', KEYS[index], '*', 'j', id)
+  local crashes, uncounted = whole(record[16], 0) + 1, whole(record[9], 0) + 1
+  redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'k', crashes, 'v', uncounted)
+  redis.call('HDEL', root .. 'job:' .. id, 'm', 'h')
+  expire_again(id, record[6])
+  drop_later(index, entry)
+end
+
 local queues = {}
 local function queue_of(index)
   queues[index] = queues[index] or string.match(KEYS[index], ':ready:([^:]+):%l+$')
@@ -66,6 +82,10 @@ end
 
 local function start(index, entry, id, may_be_stray)
   local record, queue = examine(id, unpack(RECORD)), queue_of(index)
+  if record[1] == 'running' and not may_be_stray and (record[#RECORD + 1] or queue) == queue then
+    leave_to_holder(index, entry, id, record)
+    return 0
+  end
   local refused = refusal(record, queue, may_be_stray)
   if refused then
     refuse(refused, queue, id, record)
