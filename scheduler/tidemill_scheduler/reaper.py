@@ -10,8 +10,8 @@ Redis and not in the memory of a scheduler, which may die as well.
 
 A worker's supervisor that has seen its process die ends the lease and says what it died of: that needs no waiting.
 
-Leases may look over that are not: the server was down, and nobody could renew; or its clock has jumped. So a lease
-counts as over only when it could be believed for as long as it lasts: a worker that lives renews it in that time.
+Leases may look over that are not: the server was down, and nobody could renew; or its clock has jumped. When one is
+believed, trust.py says.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.scripts import Scripts
 from tidemill_scheduler import settings
+from tidemill_scheduler.trust import Trust
 
 # Said of a worker whose supervisor did not see it die, as it went down with it, or as there was none.
 _UNSEEN_DEATH: Final = "its lease was over, and nobody saw how it ended"
@@ -41,7 +42,7 @@ class Reaper:
         self._link = link
         self._scripts = scripts
         self._clock = clock
-        self._believed_since = float("-inf")  # monotonic seconds
+        self._trust = Trust(clock)
         self._clock_ahead_ms: float | None = None
         self._look_at = 0.0  # monotonic seconds
 
@@ -55,23 +56,27 @@ class Reaper:
                 self.distrust_leases()
         self._clock_ahead_ms = ahead_ms
 
-    def distrust_leases(self) -> None:
-        """The server was away: those who live need the time of their lease to show it."""
-        self._believed_since = self._clock()
+    def distrust_leases(self, since: float | None = None) -> None:
+        """The server was out of reach until now. `since`: when it last answered, monotonic seconds; None: unknown."""
+        self._trust.outage(since)
 
     def run(self, now_ms: int) -> int | None:
         """Recovers what is to be recovered. Returns when to look again, in ms from now; None: nothing is waited for."""
         leases = self._link.run(self._scripts.workers())
-        over = [name for name, lease_end_ms in leases if lease_end_ms <= now_ms]
+        over = [(name, lease_end_ms) for name, lease_end_ms in leases if lease_end_ms <= now_ms]
         if not over:
             return None
-        believed_ms = self._believed_ms()
+        # A restart may pass without being noticed.
+        self._trust.server_started(self._clock() - self._link.run(self._scripts.uptime_seconds()))
+        asked_at = self._clock()
         waits: list[int] = []
         queues: list[str] | None = None
-        for incarnation in over:
+        for incarnation, lease_end_ms in over:
             described = self._link.run(self._scripts.describe_worker(incarnation))
             how = described.get("ended", "")
-            grace_ms = 0 if how else _lease_ms(described) - believed_ms
+            lease_seconds = _lease_ms(described) / 1000
+            renewed_at = asked_at - (now_ms - lease_end_ms) / 1000 - lease_seconds
+            grace_ms = 0 if how else round(self._trust.grace_seconds(renewed_at, lease_seconds) * 1000)
             if grace_ms > 0:
                 waits.append(grace_ms)
                 continue
@@ -83,12 +88,6 @@ class Reaper:
             return None
         # A worker that has to be waited for does not keep those whose lease ends earlier from being recovered.
         return min([*waits, *(lease_end_ms - now_ms for _, lease_end_ms in leases if lease_end_ms > now_ms)])
-
-    def _believed_ms(self) -> int:
-        """For how long leases can be believed. Asked before each recovery: a restart may pass without being noticed."""
-        now = self._clock()
-        self._believed_since = max(self._believed_since, now - self._link.run(self._scripts.uptime_seconds()))
-        return int((now - self._believed_since) * 1000)
 
     def _recover(self, incarnation: str, queues: list[str], how: str = "") -> bool:
         """`how`: what its process died of, if that is known. False: the server refused a part of it, and the worker is

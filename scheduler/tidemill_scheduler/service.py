@@ -46,7 +46,8 @@ class Scheduler:
         self._line: Line | None = None
         # The server, since the last survey. What was before this process began (a jump of the clock), it can't know.
         self._was_away = True
-        self._sweep_at = 0.0  # monotonic seconds, as the next one
+        self._answered_at: float | None = None  # monotonic seconds, as those below
+        self._sweep_at = 0.0
         self._reap_at = 0.0
 
     def stop(self) -> None:
@@ -102,10 +103,13 @@ class Scheduler:
             survey = self._link.run(self._scripts.survey())
             asked_at = time.monotonic()
             if self._was_away or asked_at - began > settings.SLOW_ANSWER_SECONDS:
-                self._reaper.distrust_leases()
+                self._reaper.distrust_leases(self._answered_at)
             self._was_away = False
             self._reaper.look_at_clock(survey.now_ms)
             wait_ms = self._work(survey)
+            self._answered_at = time.monotonic()
+            if self._answered_at - asked_at > settings.SLOW_ANSWER_SECONDS:
+                self._reaper.distrust_leases(asked_at)
             outage.over()
             wait_seconds = wait_ms / 1000 - (time.monotonic() - asked_at)
             if wait_seconds > 0 and line.messages(wait_seconds):
