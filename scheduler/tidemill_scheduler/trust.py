@@ -1,10 +1,10 @@
 """Whether a lease that is over may be believed.
 
 While the server is out of reach nobody can renew, so that time does not count against a worker: it is dead when it
-could have renewed for a whole lease, and for a little more, and did not. Nor is anybody waited for longer than a lease from
-the moment at which the server was last found back: whoever lives has renewed by then. This is the idea of a failure
-detector that counts what its own observer has seen (Chandra and Toueg, "Unreliable failure detectors for reliable
-distributed systems", 1996), and not what the clock says.
+could have renewed for a whole lease, and for a little more, and did not. Nor is anybody waited for longer than a lease
+from the moment at which the server was last found back: whoever lives has renewed by then. This is the idea of a
+failure detector that counts what its own observer has seen (Chandra and Toueg, "Unreliable failure detectors for
+reliable distributed systems", 1996), and not what the clock says.
 """
 
 from __future__ import annotations
