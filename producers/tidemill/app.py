@@ -45,8 +45,9 @@ class _TaskDecorator(Protocol):
 class Tidemill:
     """Tasks are registered with `@mill.task()`, and enqueued through them or by name.
 
-    url: `redis://`, `rediss://` or `unix://`; without one the environment's TIDEMILL_URL, and without that an embedded
-        Valkey server in `./.tidemill/` that all processes of this directory share.
+    url: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,…/primary`; without one the environment's
+        TIDEMILL_URL, and without that an embedded Valkey server in `./.tidemill/` that all processes of this directory
+        share.
     prefix: what all keys begin with, so that several installations can share a server.
     max_payload_bytes: the largest arguments or result of a job.
     deadline: how long a call tries again while the server does not answer, before it raises ServerUnavailable; a

@@ -8,6 +8,8 @@ repeats a command until it has an answer or the deadline is over, with full jitt
 | --- | --- |
 | `driver` | redis-py, as far as it is used: a connection's options, and how its errors are read |
 | `attempts` | what is tried again, and what an error means for the caller |
+| `sentinel` | where the primary is, if the URL names sentinels |
+| `sentinel_watch` | a thread that hears of another primary, and cuts the connections to the former one |
 | `link` | `Line`: one connection of one thread; `Link`: commands from any thread |
 | `async_link` | `AsyncLink`: commands from any event loop |
 
