@@ -166,5 +166,6 @@ class Network:
                 self.cut_connections += 1
                 raise ConnectionAbortedError
             return
-        for start in range(0, len(data), self._chunk_bytes):
-            to.sendall(data[start : start + self._chunk_bytes])
+        chunk_bytes = self._chunk_bytes  # once: it may change while the bytes are under way
+        for start in range(0, len(data), chunk_bytes):
+            to.sendall(data[start : start + chunk_bytes])

@@ -424,3 +424,14 @@ def test_a_line_maps_every_error_of_the_driver(server: Server, url: str) -> None
         with pytest.raises(ServerUnavailable):
             line.messages(10)
         line.close()
+
+
+def test_a_connection_with_an_answer_that_can_not_be_its_own_is_not_used_again(mill: Tidemill, server: Server) -> None:
+    link = mill.client.link
+    assert link.run(Command(("ECHO", "first"), str)) == "b'first'"
+    before = {one["id"] for one in server.client.client_list()}
+    with pytest.raises(TidemillError, match="unknown command"):
+        link.run(Command(("NONSENSE",), str))
+    assert link.run(Command(("ECHO", "second"), str)) == "b'second'"
+    after = {one["id"] for one in server.client.client_list()}
+    assert len(after - before) == 1, "another connection"

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from tidemill import settings
 from tidemill.connection.attempts import Attempts, checked, conduct, examine
-from tidemill.connection.driver import LOST, make_async_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.driver import LOST, is_out_of_step, make_async_wire, merge_loaded, missing_scripts, with_loads
 from tidemill.connection.sentinel import locate
 from tidemill.errors import TidemillError
 from tidemill.target import Target
@@ -149,8 +149,11 @@ class AsyncLink:
             attempts.is_sent = True
             try:
                 result = await talk(line, attempts)
-            except (TidemillError, ResponseError):
-                pool.idle.append(line)  # every answer was read: the line can be used again
+            except (TidemillError, ResponseError) as error:
+                if is_out_of_step(error):
+                    await line.close()
+                else:
+                    pool.idle.append(line)  # every answer was read: the line can be used again
                 raise
             except BaseException:  # a cancellation too: an answer may be under way
                 await line.close()

@@ -125,6 +125,12 @@ def fault_of(error: Exception) -> Fault:
     return Fault.LOST if is_lost else classify(str(error))
 
 
+def is_out_of_step(error: Exception) -> bool:
+    """An error that no command of ours can have, for all we know: then it is not sure either that this answer, and the
+    next one on the same connection, belongs to the command that was sent."""
+    return isinstance(error, ResponseError) and fault_of(error) is Fault.WRONG
+
+
 def missing_scripts(commands: Sequence[Command[Any]], replies: Sequence[object]) -> list[int]:
     """The places of commands whose script the server does not have."""
     return [

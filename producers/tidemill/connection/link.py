@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from tidemill import settings
 from tidemill.connection.attempts import Attempts, checked, conduct, driver_errors_mapped, examine
-from tidemill.connection.driver import LOST, make_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.driver import LOST, is_out_of_step, make_wire, merge_loaded, missing_scripts, with_loads
 from tidemill.connection.sentinel import locate
 from tidemill.errors import TidemillError
 from tidemill.target import Target
@@ -179,8 +179,11 @@ class Link:
         attempts.is_sent = True
         try:
             result = talk(line, attempts)
-        except (TidemillError, ResponseError):
-            self._idle.append(line)  # every answer was read: the line can be used again
+        except (TidemillError, ResponseError) as error:
+            if is_out_of_step(error):
+                line.close()
+            else:
+                self._idle.append(line)  # every answer was read: the line can be used again
             raise
         except BaseException:
             line.close()  # an answer may be under way, which the next command would take for its own
