@@ -43,8 +43,10 @@ class Target:
 
     def examine(self, info: object) -> None:
         """Checks INFO's answer, once. Raises ServerUnsuitable; warns of what can cost jobs."""
-        text = info.decode() if isinstance(info, bytes) else str(info)
-        for warning in examine(parse_info(text)):
+        fields = parse_info(info.decode() if isinstance(info, bytes) else str(info))
+        if fields.get("loading") == "1":
+            return  # it says that it has no append-only file, until it has read it; the next connection asks again
+        for warning in examine(fields):
             event(Event.SERVER_UNSAFE, server=self.masked, reason=warning)
         self.examined = True
 

@@ -28,6 +28,10 @@ MOST_PAUSE_SECONDS: Final = 1.5
 LEAST_STOPPED_LEASES: Final = 1.2
 MOST_STOPPED_LEASES: Final = 2.5
 ENOUGH_MEMORY: Final = "512mb"
+# The server is out of reach for as long as a lease at most, and for as long within reach before the next time: what a
+# fleet does within a lease can only be seen while there is a server.
+LONGEST_OUTAGE_LEASES: Final = 1.0
+APART_LEASES: Final = 1.0
 
 Fault = Callable[[], bool]
 
@@ -47,14 +51,15 @@ class Nemesis:
         self._round: list[str] = []
         self._undo: list[tuple[float, Callable[[], object]]] = []
         self._next_at = time.monotonic()
+        self._within_reach_at = 0.0
         self.count: Counter[str] = Counter()
         self.kinds: dict[str, Fault] = {
             "kill worker": lambda: self._kill(*WORKERS),
             "kill supervised process": self._kill_child,
-            "kill scheduler": lambda: self._kill("scheduler"),
+            "kill scheduler": self._kill_scheduler,
             "kill producer": lambda: self._kill("producer"),
             "stop worker past its lease": lambda: self._stop(*WORKERS),
-            "stop scheduler": lambda: self._stop("scheduler"),
+            "stop scheduler": self._stop_scheduler,
             "stop producer": lambda: self._stop("producer"),
             "stop worker past its lease, then kill": self._stop_and_kill,
             "terminate worker": lambda: self._kill(*WORKERS, number=signal.SIGTERM),
@@ -62,8 +67,8 @@ class Nemesis:
             "lose replies": self._lose_replies,
             "cut connections": self._cut,
             "cut at a byte": self._cut_at_byte,
-            "swallow": lambda: self._disturb("swallow", self._network.swallow, 0.3, 2.5),
-            "stall": lambda: self._disturb("stall", self._network.stall, 0.3, 3),
+            "swallow": lambda: self._cut_off("swallow", self._network.swallow),
+            "stall": lambda: self._cut_off("stall", self._network.stall),
             "single bytes": lambda: self._disturb("single bytes", self._network.split, 0.5, 2),
             "delay": self._delay,
             "kill clients": lambda: self._command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
@@ -89,12 +94,15 @@ class Nemesis:
         if not self._round:
             self._round = list(self.kinds)
             self._random.shuffle(self._round)
-        for kind in list(self._round):
+        # What is left of the round may have to wait: something else then, once more.
+        others = [kind for kind in self.kinds if kind not in self._round]
+        self._random.shuffle(others)
+        for kind in [*self._round, *others]:
             if self.kinds[kind]():
-                self._round.remove(kind)
+                if kind in self._round:
+                    self._round.remove(kind)
                 self.count[kind] += 1
                 return
-        self._round.clear()
 
     def heal(self) -> None:
         """Ends all faults."""
@@ -132,6 +140,13 @@ class Nemesis:
         self._note("kill" if number == signal.SIGKILL else "terminate", target)
         target.send(number)
         return True
+
+    def _kill_scheduler(self) -> bool:
+        """One is left: a fleet without any recovers nothing."""
+        return len(self._fleet.up("scheduler")) > 1 and self._kill("scheduler")
+
+    def _stop_scheduler(self) -> bool:
+        return len(self._fleet.up("scheduler")) > 1 and self._stop("scheduler")
 
     def _kill_child(self) -> bool:
         """A worker process, whose supervisor sees it die."""
@@ -204,12 +219,25 @@ class Nemesis:
         begin()
         return self._later(seconds, self._network.heal)
 
+    def _cut_off(self, kind: str, begin: Callable[[], None]) -> bool:
+        seconds = self._outage(0.3)
+        return seconds > 0 and self._disturb(kind, begin, seconds, seconds)
+
     # -- server -------------------------------------------------------------------------------------------------
 
+    def _outage(self, least_seconds: float) -> float:
+        """For how long the server is to be out of reach; 0: not now."""
+        now = time.monotonic()
+        if now < self._within_reach_at + APART_LEASES * self._lease_seconds:
+            return 0.0
+        seconds = self._random.uniform(least_seconds, LONGEST_OUTAGE_LEASES * self._lease_seconds)
+        self._within_reach_at = now + seconds
+        return seconds
+
     def _kill_server(self) -> bool:
-        if self._server.process.poll() is not None:
+        seconds = self._outage(0.1)
+        if not seconds:
             return False
-        seconds = self._random.uniform(0.1, 1.5)
         self._note("kill server", seconds=seconds)
         self._server.kill()
         return self._later(seconds, self._server.start)
@@ -227,8 +255,8 @@ class Nemesis:
         return True
 
     def _pause_clients(self) -> bool:
-        seconds = self._random.uniform(0.3, 1.5)
-        return self._command("CLIENT", "PAUSE", int(seconds * 1000), "ALL", seconds=seconds)
+        seconds = self._outage(0.3)
+        return seconds > 0 and self._command("CLIENT", "PAUSE", int(seconds * 1000), "ALL", seconds=seconds)
 
     def _fill_memory(self) -> bool:
         """No job is accepted; those that are there go on."""
@@ -237,5 +265,5 @@ class Nemesis:
         )
 
     def _stand_still(self) -> bool:
-        seconds = round(self._random.uniform(0.2, 1), 2)
-        return self._command("DEBUG", "SLEEP", seconds, seconds=seconds)
+        seconds = round(self._outage(0.2), 2)
+        return seconds > 0 and self._command("DEBUG", "SLEEP", seconds, seconds=seconds)

@@ -6,6 +6,7 @@ import pytest
 
 from tidemill import ServerUnsuitable
 from tidemill.suitability import examine, online_replicas, parse_info
+from tidemill.target import Target
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -73,3 +74,13 @@ def test_replicas_that_still_load_are_not_counted() -> None:
 def test_the_answer_of_info_is_read_as_text() -> None:
     answer = "# Server\r\nredis_version:8.2.1\r\nexecutable:/usr/bin/a:b\r\n\r\n# Memory\r\nmaxmemory:0\r\n"
     assert parse_info(answer) == {"redis_version": "8.2.1", "executable": "/usr/bin/a:b", "maxmemory": "0"}
+
+
+def test_a_server_that_is_loading_is_examined_later(caplog: pytest.LogCaptureFixture) -> None:
+    target = Target(lambda: "redis://127.0.0.1:1/0")
+    target.examine(b"redis_version:9.1.2\r\nloading:1\r\naof_enabled:0\r\n")
+    assert not target.examined
+    assert "appendonly" not in caplog.text
+    target.examine(b"redis_version:9.1.2\r\nloading:0\r\naof_enabled:0\r\n")
+    assert target.examined
+    assert "appendonly is off" in caplog.text
