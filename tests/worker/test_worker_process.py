@@ -90,6 +90,16 @@ def test_a_signal_during_start_up_is_kept(app: Tidemill, tmp_path: Path, monkeyp
     assert app.inspect.workers() == []
 
 
+def test_a_worker_that_was_paused_and_continued_hears_the_signal_that_came_meanwhile(
+    app: Tidemill, tmp_path: Path
+) -> None:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE) as worker:
+        eventually(app.inspect.workers, "it is there")
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+            worker.send(number)
+        assert worker.wait() == 0
+
+
 @pytest.mark.parametrize("role", ["settlement", "reader", "lease"])
 def test_a_worker_whose_thread_has_died_ends_with_an_error_and_hands_back_what_it_can(
     app: Tidemill, tmp_path: Path, role: str
