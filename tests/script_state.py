@@ -209,7 +209,7 @@ class World:
         return readers[self.client.type(name)](name)
 
     def _read_hash(self, name: str) -> dict[str, str]:
-        return {field.decode(): _readable(field, value) for field, value in self.client.hgetall(name).items()}
+        return {_text(field): _readable(field, value) for field, value in self.client.hgetall(name).items()}
 
     def _read_events(self, name: str) -> list[str]:
         return [f"{_text(one[b'event'])} {_text(one[b'jobs'])}" for _, one in self.client.xrange(name)]

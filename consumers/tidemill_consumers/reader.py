@@ -153,7 +153,7 @@ class Reader:
             if not room or not queues:
                 return
             if not more:
-                tickets = self._listen(line, incarnation, queues)
+                tickets = self._not_held(incarnation, self._listen(line, incarnation, queues))
                 if not tickets:
                     continue
             if incarnation != self._owner.incarnation:
@@ -205,6 +205,10 @@ class Reader:
 
     def _strays(self, line: Line, incarnation: str) -> list[Ticket]:
         found = line.run(self._scripts.strays(incarnation, self._intake.queues, settings.MAX_PREFETCH * 2))
-        # By the job and not by the entry: a second ticket of a job that runs must not start it again.
+        return self._not_held(incarnation, found)
+
+    def _not_held(self, incarnation: str, tickets: list[Ticket]) -> list[Ticket]:
+        """By the job and not by the entry: a second ticket of a job that runs, or one that is delivered again since its
+        group was destroyed, must not start it again."""
         held = self._intake.held_jobs(incarnation)
-        return [ticket for ticket in found if ticket.job_id not in held]
+        return [ticket for ticket in tickets if ticket.job_id not in held]

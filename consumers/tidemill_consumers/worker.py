@@ -99,6 +99,7 @@ class Worker:
         try:
             self.register()
             self._url = self._mill.url
+            self.beat()  # before the first job, which may kill this process
             for task in self._tasks:
                 while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
                     pass

@@ -67,8 +67,9 @@ class Reaper:
         if not over:
             return None
         # A restart may pass without being noticed.
-        self._trust.server_started(self._clock() - self._link.run(self._scripts.uptime_seconds()))
+        uptime_seconds = self._link.run(self._scripts.uptime_seconds())
         asked_at = self._clock()
+        self._trust.server_started(asked_at - uptime_seconds)
         waits: list[int] = []
         queues: list[str] | None = None
         for incarnation, lease_end_ms in over:
@@ -76,7 +77,7 @@ class Reaper:
             how = described.get("ended", "")
             lease_seconds = _lease_ms(described) / 1000
             renewed_at = asked_at - (now_ms - lease_end_ms) / 1000 - lease_seconds
-            grace_ms = 0 if how else round(self._trust.grace_seconds(renewed_at, lease_seconds) * 1000)
+            grace_ms = 0 if how else round(self._trust.grace_seconds(renewed_at, lease_seconds, asked_at) * 1000)
             if grace_ms > 0:
                 waits.append(grace_ms)
                 continue

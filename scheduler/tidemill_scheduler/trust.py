@@ -39,9 +39,11 @@ class Trust:
         if at > self._back_at + 1:
             self.outage(None, at)
 
-    def grace_seconds(self, renewed_at: float, lease_seconds: float) -> float:
-        """How much longer a worker is to be waited for that renewed its lease then; 0 or less: it is dead."""
-        now = self._clock()
+    def grace_seconds(self, renewed_at: float, lease_seconds: float, now: float) -> float:
+        """How much longer a worker is to be waited for that renewed its lease then; 0 or less: it is dead.
+
+        now: when the server was known to answer. Not a moment later: what went wrong since is not known yet.
+        """
         away = sum(max(0.0, min(ended, now) - max(began, renewed_at)) for began, ended in self._outages)
         needed = lease_seconds * (1 + _RECONNECTING) if away else lease_seconds
         return min(needed - (now - renewed_at - away), max(self._back_at, renewed_at) + lease_seconds - now)

@@ -1,26 +1,21 @@
-"""Plants each bug in a copy of the source, and runs the layer that has to find it: `python -m mutants`.
+"""Plants each bug in a copy of the source, and runs the layer that has to find it: `python -m mutants`, with tests/ on
+the path.
 
-It ends with 1 when a bug was not found, or when the source has changed so that it can't be planted.
+Each layer is first run on a copy without a bug, which it must not object to. Ends with 1 when a bug was not found, or
+when the source has changed so that it can't be planted.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from mutants.catalogue import MUTANTS, Mutant
-
-_ROOT: Final = Path(__file__).parent.parent.parent
-_SOURCES: Final = ("producers", "consumers", "scheduler")
-# A layer's command, behind the interpreter. It ends with 1 when it has found something.
-_LAYERS: Final = {"simulation": ("-m", "simulation", "--processes", "1", "--seeds", "400")}
+from mutants.layers import LAYERS, check_imports, copy_source, run
 
 
 def main() -> int:
@@ -29,36 +24,42 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="such as M1 M7; all without")
     names = parser.parse_args().names
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
-    caught = sum(_is_caught(mutant) for mutant in chosen)
-    print(f"{caught} of {len(chosen)} caught")
+    began = time.monotonic()
+    if not are_clean(list(dict.fromkeys(mutant.layer for mutant in chosen))):
+        return 1
+    caught = sum(is_caught(mutant) for mutant in chosen)
+    print(f"{caught} of {len(chosen)} caught, in {time.monotonic() - began:.0f} s")
     return int(caught < len(chosen))
 
 
-def _is_caught(mutant: Mutant) -> bool:
+def are_clean(layers: Sequence[str]) -> bool:
+    """Whether these layers find nothing in the source as it is."""
+    clean = True
+    for name in layers:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="tm-control-") as directory:
+            root = Path(directory).resolve()
+            copy_source(root)
+            check_imports(root)
+            verdict = run(LAYERS[name], root)
+        said = "passes" if verdict.is_clean else f"FAILS: {verdict.what}"
+        print(f"     {name}: the source without a bug {said} ({time.monotonic() - began:.0f} s)", flush=True)
+        clean = clean and verdict.is_clean
+    return clean
+
+
+def is_caught(mutant: Mutant, layer: str = "") -> bool:
+    """Whether its layer, or another one, finds it."""
+    name, began = layer or mutant.layer, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tm-mutant-") as directory:
-        root = Path(directory)
-        for source in (*_SOURCES, "tests"):
-            shutil.copytree(_ROOT / source, root / source, ignore=shutil.ignore_patterns("__pycache__"))
+        root = Path(directory).resolve()
+        copy_source(root)
         mutant.plant(root)
-        path = os.pathsep.join(str(root / source) for source in (*_SOURCES, "tests"))
-        found = subprocess.run(
-            [sys.executable, *_LAYERS[mutant.layer]],
-            env={**os.environ, "PYTHONPATH": path},
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    last = _violation(found.stdout) or found.stderr[-300:].strip()
-    is_caught = found.returncode == 1 and "violations" in found.stdout
-    print(f"{mutant.name:4} {'caught' if is_caught else 'MISSED'} by {mutant.layer}: {mutant.bug}: {last}", flush=True)
-    return is_caught
-
-
-def _violation(output: str) -> str:
-    """The first seed that found it, and what it saw."""
-    found = re.findall(r"^seed \d+: .*", output, re.MULTILINE)
-    return str(found[0]) if found else ""
+        verdict = run(LAYERS[name], root)
+    said = f"caught by {name}" if verdict.is_caught else f"MISSED by {name}"
+    seconds = time.monotonic() - began
+    print(f"{mutant.name:4} {said} ({seconds:.0f} s): {mutant.bug}: {verdict.what[:200]}", flush=True)
+    return verdict.is_caught
 
 
 if __name__ == "__main__":

@@ -25,11 +25,14 @@ class Mutant:
 
     def plant(self, root: Path) -> None:
         """Changes the copy at `root`. Raises LookupError if the source is not as expected."""
-        path = root / self.file
-        text = path.read_text(encoding="utf-8")
+        (root / self.file).write_text(self.applied(root), encoding="utf-8")
+
+    def applied(self, root: Path) -> str:
+        """The file with the bug. Raises LookupError."""
+        text = (root / self.file).read_text(encoding="utf-8")
         if text.count(self.old) != 1:
             raise LookupError(f"{self.name}: {self.file} has {text.count(self.old)} times: {self.old!r}")
-        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+        return text.replace(self.old, self.new)
 
 
 _POP_THEN_PUSH: Final = """\
@@ -42,6 +45,14 @@ _POP_THEN_PUSH: Final = """\
                 self._link.run(Command(("HSET", keys.job(job.decode()), "s", "ready"), int))
         try:
             return min("""
+
+_THREE_STEPS: Final = """\
+                    for taken, outcome in (one for group in groups for one in group):
+                        if isinstance(outcome, Retried):
+                            stream = self._scripts.keys.ready(taken.queue, LANES[taken.lane])
+                            self._link.run(Command(("XACK", stream, "tidemill", taken.entry), int))
+                            self._link.run(Command(("XDEL", stream, taken.entry), int))
+                    answers = self._link.run_all("""
 
 MUTANTS: Final = (
     Mutant(
@@ -57,6 +68,14 @@ MUTANTS: Final = (
         "scheduler/tidemill_scheduler/promoter.py",
         "        try:\n            return min(",
         _POP_THEN_PUSH,
+    ),
+    Mutant(
+        "M3",
+        "a retry acknowledges, deletes, and then schedules",
+        "consumers/tidemill_consumers/settlement.py",
+        "                    answers = self._link.run_all(",
+        _THREE_STEPS,
+        "worker",
     ),
     Mutant(
         "M4",
@@ -90,8 +109,9 @@ MUTANTS: Final = (
         "M8",
         "crashes are not counted",
         f"{_LUA}recover.lua",
-        "elseif crashes > tonumber(ARGV[7]) then",
+        "elseif crashes > most_crashes then",
         "elseif false then",
+        "properties",
     ),
     Mutant(
         "M9",
@@ -111,8 +131,8 @@ MUTANTS: Final = (
         "M12",
         "leases are believed right after a restart or a jump of the clock",
         "scheduler/tidemill_scheduler/reaper.py",
-        "grace_ms = 0 if how else _lease_ms(described) - believed_ms",
-        "grace_ms = 0 * believed_ms",
+        "grace_ms = 0 if how else round(",
+        "grace_ms = 0 * round(",
     ),
     Mutant(
         "M13",
@@ -120,5 +140,45 @@ MUTANTS: Final = (
         f"{_LUA}lib/over.lua",
         "if unique and redis.pcall('GET', root .. 'unique:' .. unique) == id then",
         "if unique then",
+        "tables",
+    ),
+    Mutant(
+        "M16",
+        "a group is made at the end of its stream",
+        f"{_LUA}register.lua",
+        "GROUP, '0', 'MKSTREAM'",
+        "GROUP, '$', 'MKSTREAM'",
+    ),
+    Mutant(
+        "M18",
+        "a signature does not cover the queue",
+        "producers/tidemill/wire/signing.py",
+        "self._prefix, job.queue.encode(), job.task",
+        "self._prefix, b'', job.task",
+        "signing",
+    ),
+    # What the simulation has found in this product.
+    Mutant(
+        "S1",
+        "the last ticket of a job that runs elsewhere is dropped when it is delivered again",
+        f"{_LUA}take.lua",
+        "if record[1] == 'running' and is_here and not (may_be_stray and is_stray(record)) then",
+        "if record[1] == 'running' and is_here and not may_be_stray then",
+    ),
+    Mutant(
+        "S2",
+        "a worker that comes back under its name is taken for departed",
+        f"{_LUA}register.lua",
+        "redis.call('ZREM', root .. 'departed', ARGV[2])",
+        "redis.call('ZSCORE', root .. 'departed', ARGV[2])",
+        "tables",
+    ),
+    Mutant(
+        "S3",
+        "a worker starts a job that it runs, when its ticket is delivered again",
+        "consumers/tidemill_consumers/reader.py",
+        "return [ticket for ticket in tickets if ticket.job_id not in held]",
+        "return tickets",
+        "delivery",
     ),
 )

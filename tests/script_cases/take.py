@@ -477,6 +477,27 @@ CASES = [
     ),
     Case(
         "take",
+        "also when a blocking read has delivered it",
+        {"workers": {"w1": NOW + 100, "w2": NOW - 5}, **_streams(normal=tickets("a@w1")), "job:a": but(STRAY, l="w2")},
+        _take_delivered("a"),
+        {"workers": {"w1": NOW + 100, "w2": NOW - 5}, **_streams(normal=tickets("a@w2")), "job:a": but(STRAY, l="w2")},
+        Takings([]),
+    ),
+    Case(
+        "take",
+        "and when the queue is paused, it stays for that worker",
+        {
+            **LEASE,
+            **_streams(normal=tickets("a@w1")),
+            "queue:q": {"paused": "1"},
+            "job:a": but(STRAY, l="w2"),
+        },
+        _take_delivered("a"),
+        {**LEASE, **_streams(normal=tickets("a")), "queue:q": {"paused": "1"}, "job:a": but(STRAY, l="w2")},
+        Takings([], frozenset({"q"})),
+    ),
+    Case(
+        "take",
         "and when that worker is gone, the job has lost its worker",
         {**LEASE, **_streams(normal=tickets("a")), "job:a": but(STRAY, l="w2", k=1, m="half", n=NOW + 9)},
         _take(),
@@ -488,6 +509,14 @@ CASES = [
         },
         Takings([]),
         ("alarm",),
+    ),
+    Case(
+        "take",
+        "but not to blame is one that only waited in it",
+        {**LEASE, **_streams(normal=tickets("a")), "job:a": but(STRAY, l="w2", k=1, h=1)},
+        _take(),
+        {**LEASE, **_streams(normal=tickets("a")), "job:a": but(STRAY, l="w2", s="ready", k=1, v=2)},
+        Takings([]),
     ),
     Case(
         "take",

@@ -20,12 +20,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this one, and show its history")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--counters", action="store_true", help="show how often each branch was reached")
+    parser.add_argument("--most-violations", type=int, default=5, help="each process ends after so many")
     options = parser.parse_args()
     began = time.monotonic()
     if options.seed is not None:
-        outcome = run([options.seed], 1)
+        outcome = run([options.seed], 1, options.most_violations)
     else:
-        outcome = run(range(options.first, options.first + options.seeds), options.processes)
+        outcome = run(range(options.first, options.first + options.seeds), options.processes, options.most_violations)
     seconds = time.monotonic() - began
     print(f"{outcome.seeds} seeds, {outcome.steps} steps in {seconds:.1f} s: {len(outcome.violations)} violations")
     if options.counters:

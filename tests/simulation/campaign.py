@@ -7,6 +7,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from servers import Server
 from simulation.driver import Driver
@@ -63,23 +64,23 @@ def _run_seed(connection: Connection, seed: int, found: Outcome) -> None:
     found.digests[seed] = ledger.digest()
 
 
-def run_portion(seeds: Sequence[int]) -> Outcome:
+def run_portion(seeds: Sequence[int], most_violations: int) -> Outcome:
     """In a process of its own, on a server of its own."""
     logging.disable(logging.CRITICAL)  # faults are what this is about
     server = Server()
     try:
-        return run_seeds(server.url, seeds)
+        return run_seeds(server.url, seeds, most_violations)
     finally:
         server.close()
 
 
-def run(seeds: Sequence[int], processes: int) -> Outcome:
+def run(seeds: Sequence[int], processes: int, most_violations: int) -> Outcome:
     """Spread over processes."""
     if processes == 1:
-        return run_portion(seeds)
+        return run_portion(seeds, most_violations)
     found = Outcome()
     portions = [seeds[first::processes] for first in range(processes)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for portion in pool.imap_unordered(run_portion, portions):
+        for portion in pool.imap_unordered(partial(run_portion, most_violations=most_violations), portions):
             found.add(portion)
     return found

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from simulation import leftovers, scheduler
 from simulation.actor import Actor, Fate, Lot
 from simulation.ledger import Ledger, Violation
 from simulation.producer import RECURRING, Producer
+from simulation.profile import Profile
 from simulation.workers import Workers
 from simulation.world import KEPT, LEASE_MS, QUEUES, TASKS, Connection, World
 from tidemill import settings
 from tidemill.wire.command import Command
-from tidemill_scheduler import settings as scheduler_settings
+from tidemill.wire.keys import GROUP
 
 _STEPS: Final = 150
 # How many turns an actor makes before another one moves.
@@ -32,20 +32,6 @@ _LONG_MS: Final = 3 * LEASE_MS // 2
 # Rounds of everybody's turns after the last fault, each a quarter of a lease long, in which all must be over.
 _DRAIN_ROUNDS: Final = 120
 _ROUND_MS: Final = LEASE_MS // 4
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How rough a world is. A calm one shows what happens without faults."""
-
-    faults: float
-    losses: float
-
-    @classmethod
-    def of(cls, chance: random.Random) -> Profile:
-        if chance.random() < 0.1:
-            return cls(0.0, 0.0)
-        return cls(chance.choice((0.03, 0.06, 0.1)), chance.choice((0.02, 0.06, 0.15)))
 
 
 class Driver:
@@ -132,6 +118,7 @@ class Driver:
             (2, self._jump_clock),
             (2, self._restart_server),
             (1, self._flush_scripts),
+            (1, self._destroy_group),
             (2, self._damage_record),
             (3, self._serve_last_read),
         ]
@@ -169,9 +156,6 @@ class Driver:
             self.world.note("driver", f"{process.worker.name} is to stop")
 
     def _crash_scheduler(self) -> None:
-        # Who looks after the reads of a dead worker is the scheduler alone that took it for dead.
-        if self.world.clocks.monotonic_ms - self.world.forgotten_at_ms < scheduler_settings.LAST_READ_MS:
-            return
         place = self.chance.randrange(len(self.schedulers))
         self.schedulers[place].kill()
         self.world.note("driver", f"{self.schedulers[place].name} dies, another starts")
@@ -201,6 +185,21 @@ class Driver:
     def _flush_scripts(self) -> None:
         self.world.flush_scripts()
         self.world.note("driver", "the server has forgotten its scripts")
+
+    def _destroy_group(self) -> None:
+        """A foreign hand destroys the group of a stream: what was pending with it is delivered again."""
+        state, keys = self.world.state, self.world.scripts.keys
+        places = sorted({(one.queue, one.lane) for one in state.tickets if one.holder})
+        if not places:
+            return
+        queue, lane = self.chance.choice(places)
+        for job_id, one in state.records.items():
+            if (one.state, one.queue, one.lane) == ("running", queue, lane):
+                self.world.ledger.jobs[job_id].astray = True
+        self.world.apply("driver", Command(("XGROUP", "DESTROY", keys.ready(queue, lane), GROUP), int))
+        self.workers.forget_last_reads(keys.ready(queue, lane))  # the server has answered them with an error
+        self.world.ledger.sometimes["group destroyed"] += 1
+        self.world.look()
 
     def _damage_record(self) -> None:
         """A foreign hand writes to the record of a job that waits; the job is to be buried, and nobody else harmed."""
@@ -278,11 +277,14 @@ class Driver:
                 raise Violation(f"{asked.id} was enqueued, and never came to an end")
         self.world.clocks.advance(KEPT.ttl_ms + settings.DEAD_TTL_MS + 1)
         for _ in range(_DRAIN_ROUNDS):
-            if not self.world.state.records:
+            if not self.world.state.records and not self._departed():
                 break
             for actor in self.schedulers:
                 self._move(actor, _ROUND_TURNS)
         leftovers.check(self.world)
+
+    def _departed(self) -> int:
+        return self.world.apply("driver", Command(("ZCARD", self.world.scripts.keys.departed), int))
 
 
 def _waits(state: str) -> bool:

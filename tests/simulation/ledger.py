@@ -30,6 +30,7 @@ class Asked:
     may_cancel: bool = False
     may_expire: bool = False
     damaged: bool = False
+    astray: bool = False  # it runs, and what was pending was forgotten with its group
     starts: int = 0
 
 

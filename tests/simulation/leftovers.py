@@ -6,6 +6,7 @@ from typing import Any
 
 from simulation.ledger import Violation
 from simulation.world import QUEUES, World
+from tidemill.errors import GroupMissing
 from tidemill.wire.command import Command
 from tidemill.wire.keys import GROUP
 
@@ -21,9 +22,16 @@ def check(world: World) -> None:
         raise Violation(f"keys that nobody owns: {left}")
     for stream in streams:
         if stream in found:
-            consumers = world.apply("driver", Command(("XINFO", "CONSUMERS", stream, GROUP), _consumers))
+            consumers = _consumers_of(world, stream)
             if consumers:
                 raise Violation(f"consumers of {stream} without a worker: {consumers}")
+
+
+def _consumers_of(world: World, stream: str) -> list[str]:
+    try:
+        return world.apply("driver", Command(("XINFO", "CONSUMERS", stream, GROUP), _consumers))
+    except GroupMissing:  # it was destroyed, and nobody has read since
+        return []
 
 
 def _names(reply: Any) -> list[str]:

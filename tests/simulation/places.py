@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from simulation.ledger import Ledger, Violation
+from simulation.ledger import Asked, Ledger, Violation
 from simulation.snapshot import Fields, Snapshot, Ticket
 
 _FINISHED = frozenset({"succeeded", "cancelled", "expired"})
@@ -20,6 +20,7 @@ def check(found: Snapshot, ledger: Ledger, latest_ms: int) -> None:
     for job_id, fields in found.records.items():
         if not ledger.jobs[job_id].damaged:
             _check_place(job_id, fields, found, tickets[job_id])
+            _check_holder(fields, tickets[job_id], ledger.jobs[job_id])
             _check_indexes(job_id, fields, found)
             _check_parked(job_id, fields, found, latest_ms)
     _check_foreign(found, ledger)
@@ -38,10 +39,14 @@ def _check_place(job_id: str, fields: Fields, found: Snapshot, tickets: list[Tic
             raise Violation(f"{job_id} is {fields.state}, and has {len(tickets)} tickets")
         if (tickets[0].queue, tickets[0].lane) != (fields.queue, fields.lane):
             raise Violation(f"{job_id}'s ticket is in {tickets[0].queue}:{tickets[0].lane}")
-    if fields.state == "running" and tickets[0].holder != fields.lease:
-        raise Violation(
-            f"{job_id} runs at {fields.lease}, but its ticket is pending at {tickets[0].holder or 'nobody'}"
-        )
+
+
+def _check_holder(fields: Fields, tickets: list[Ticket], asked: Asked) -> None:
+    if fields.state != "running" or tickets[0].holder == fields.lease:
+        asked.astray = False
+    elif not asked.astray:
+        holder = tickets[0].holder or "nobody"
+        raise Violation(f"{asked.id} runs at {fields.lease}, but its ticket is pending at {holder}")
 
 
 def _check_indexes(job_id: str, fields: Fields, found: Snapshot) -> None:

@@ -39,14 +39,19 @@ class Scheduler:
 
     def run(self) -> None:
         clocks = self._world.clocks
-        self._reaper.distrust_leases()
+        was_away, answered_at = True, None
         while True:
             began = clocks.monotonic_seconds()
             survey = self._link.run(self._world.scripts.survey())
-            if clocks.monotonic_seconds() - began > settings.SLOW_ANSWER_SECONDS:
-                self._reaper.distrust_leases()
+            asked_at = clocks.monotonic_seconds()
+            if was_away or asked_at - began > settings.SLOW_ANSWER_SECONDS:
+                self._reaper.distrust_leases(answered_at)
+            was_away = False
             self._reaper.look_at_clock(survey.now_ms)
             self._work(survey)
+            answered_at = clocks.monotonic_seconds()
+            if answered_at - asked_at > settings.SLOW_ANSWER_SECONDS:
+                self._reaper.distrust_leases(asked_at)
             self._link.rest()
 
     def _work(self, survey: Survey) -> None:

@@ -36,6 +36,7 @@ ALWAYS_REACHED = frozenset(
         "queue full",
         "record damaged",
         "read served to a dead worker",
+        "group destroyed",
         "script loaded",
     }
 )

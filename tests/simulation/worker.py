@@ -11,16 +11,16 @@ from collections.abc import Generator
 from typing import Any, Final
 
 from simulation.ledger import Violation
+from simulation.settling import settlement
 from simulation.turns import Once, Program, Step
 from simulation.world import LEASE_MS, QUEUES, World
 from tidemill.client import Batch
 from tidemill.errors import GroupMissing, RemoteError, ServerUnavailable
 from tidemill.retry import NO_RETRY
 from tidemill.task import Definition
-from tidemill.wire import record
 from tidemill.wire.command import Command
-from tidemill.wire.keys import LANES
 from tidemill.wire.scripts import Renewal, Taken, Takings, Ticket
+from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.lanes import Reserves
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.run import Interrupt, Run
@@ -37,11 +37,6 @@ _NO_BURIAL: Final = 1_000_000
 _FAILED: Final = RemoteError("ValueError", "it failed")
 
 Steps = Generator[Step, Any, Any]
-Place = tuple[str, int, str]
-
-
-def _place(taken: Taken) -> Place:
-    return taken.queue, taken.lane, taken.entry
 
 
 class Worker:
@@ -60,7 +55,8 @@ class Worker:
         self._successors = 0
         self._names: dict[str, None] = {}  # under which it has read, and which are not handed on
         self._given: list[Run] = []
-        self._held: dict[tuple[str, Place], Taken] = {}
+        self._held: dict[Attempt, Taken] = {}
+        self._unsettled: dict[Attempt, None] = {}  # suspects that have run
         self._outcomes: list[tuple[Taken, Outcome]] = []
         self._paused: frozenset[str] = frozenset()
         self._reserves = Reserves()
@@ -84,7 +80,7 @@ class Worker:
 
     def renewal(self) -> Command[Renewal | None]:
         running = [run.taken.id for run in self.runs.all()]
-        self._held_before = sum(incarnation == self.incarnation for incarnation, _ in self._held)
+        self._held_before = len(self._held_jobs(self.incarnation))
         self.renew_at_ms = self.world.clocks.monotonic_ms + _RENEW_MS
         return self.world.scripts.renew(self.incarnation, LEASE_MS, QUEUES, running)
 
@@ -129,31 +125,28 @@ class Worker:
 
     def _read_on(self, incarnation: str) -> Steps:
         scripts = self.world.scripts
-        while not (queues := self._open_queues()):
-            if self.is_stopping:
-                return
-            yield None
-        found: list[Ticket] = yield Once(scripts.strays(incarnation, queues, 100))
-        tickets, more = [one for one in found if (incarnation, one[:3]) not in self._held], True
+        # Of all queues, the paused ones too.
+        found: list[Ticket] = yield Once(scripts.strays(incarnation, QUEUES, 100))
+        tickets, more = self._not_held(incarnation, found), True
         while not self.is_stopping:
             room, queues = _CONCURRENCY - len(self._held), self._open_queues()
             if room <= 0 or self.runs.is_isolating or not queues:
                 yield None
                 continue
             if not more:
-                if incarnation != self.incarnation:
-                    return
                 if self._in_vain >= _DEAF_RENEWALS:
                     self._in_vain = 0
                     self.world.ledger.sometimes["reader not heard"] += 1
                     return
-                tickets = yield Once(scripts.listen(incarnation, queues, 1))
+                tickets = self._not_held(incarnation, (yield Once(scripts.listen(incarnation, queues, 1))))
                 if not tickets:
                     yield None
                     continue
-            wanted = [one for one in tickets if one.queue in queues]
+            if incarnation != self.incarnation:
+                return
+            asked = queues + tuple(sorted({one.queue for one in tickets}.difference(queues)))
             takings: Takings | None = yield Once(
-                scripts.take(incarnation, queues, room, self._reserves.next(room), wanted)
+                scripts.take(incarnation, asked, room, self._reserves.next(room), tickets)
             )
             if takings is None:
                 yield from self._lease_lost(incarnation)
@@ -163,6 +156,14 @@ class Worker:
             more, tickets = len(takings.jobs) >= room, []
             if takings.missing_groups:
                 yield self.register(self.incarnation)
+
+    def _held_jobs(self, incarnation: str) -> set[str]:
+        return {taken.id for taken in self._held.values() if taken.incarnation == incarnation}
+
+    def _not_held(self, incarnation: str, tickets: list[Ticket]) -> list[Ticket]:
+        """By the job: a second ticket of one that runs must not start it again."""
+        held = self._held_jobs(incarnation)
+        return [one for one in tickets if one.job_id not in held]
 
     def _open_queues(self) -> tuple[str, ...]:
         found = tuple(queue for queue in QUEUES if queue not in self._paused)
@@ -179,17 +180,15 @@ class Worker:
     def _accept(self, jobs: list[Taken]) -> Steps:
         runs: list[Run] = []
         for taken in sorted(jobs, key=lambda taken: taken.lane):
-            self._held[taken.incarnation, _place(taken)] = taken
+            if taken.id in self._held_jobs(taken.incarnation):
+                raise Violation(f"{taken.id} was given again to {taken.incarnation}, which holds it")
+            self._held[attempt_of(taken)] = taken
             if self.is_stopping:
                 self._outcomes.append((taken, Released()))
             elif taken.task not in self.tasks:
                 self._outcomes.append((taken, Parked("unknown task", 2_000)))
             else:
-                run = Run(taken, self.tasks[taken.task], NO_RETRY, None)
-                if taken.crashes >= SUSPECT_CRASHES:
-                    yield self.world.scripts.hold(taken, waits=True)
-                    run.is_held = True
-                runs.append(run)
+                runs.append(Run(taken, self.tasks[taken.task], NO_RETRY, None))
         now, put_off = self.runs.add(runs)
         for run in put_off:
             self.world.ledger.sometimes["suspect put off"] += 1
@@ -225,8 +224,7 @@ class Worker:
             yield None
             if self._given and not self.is_stopping:
                 run = self._given.pop(chance.randrange(len(self._given)))
-                if self._given and any(one.taken.crashes >= SUSPECT_CRASHES for one in (run, *self._given)):
-                    raise Violation(f"{run.taken.id} runs beside others: one of them may be what kills workers")
+                self._check_suspects(run)
                 if run.is_held:
                     yield self.world.scripts.hold(run.taken, waits=False)
                 outcome = self._run(run)
@@ -234,6 +232,13 @@ class Worker:
                     self.has_died = True
                 else:
                     self._finish(run, outcome)
+
+    def _check_suspects(self, run: Run) -> None:
+        is_beside = self._given and any(one.taken.crashes >= SUSPECT_CRASHES for one in (run, *self._given))
+        if is_beside or self._unsettled:
+            raise Violation(f"{run.taken.id} runs beside others: one of them may be what kills workers")
+        if run.taken.crashes >= SUSPECT_CRASHES:
+            self._unsettled[attempt_of(run.taken)] = None
 
     def _run(self, run: Run) -> Outcome | None:
         """What comes of it; None: it kills its process."""
@@ -253,7 +258,8 @@ class Worker:
     def _finish(self, run: Run, outcome: Outcome) -> None:
         if run.finish():
             self._outcomes.append((run.taken, outcome))
-            self._given += self.runs.remove(run.taken)
+            if run.taken.crashes < SUSPECT_CRASHES:
+                self._given += self.runs.remove(run.taken)
 
     # -- settler ------------------------------------------------------------------------------------------------
 
@@ -266,48 +272,18 @@ class Worker:
             groups: dict[tuple[Any, ...], list[tuple[Taken, Outcome]]] = defaultdict(list)
             for taken, outcome in batch:
                 groups[type(outcome), taken.incarnation, taken.queue, taken.lane].append((taken, outcome))
-            answers: list[list[int]] = yield Batch([self._settlement(group) for group in groups.values()])
+            answers: list[list[int]] = yield Batch([settlement(self.world.scripts, group) for group in groups.values()])
             for group, codes in zip(groups.values(), answers, strict=True):
                 for (taken, outcome), code in zip(group, codes, strict=True):
                     self._settled(taken, outcome, code)
 
     def _settled(self, taken: Taken, outcome: Outcome, code: int) -> None:
-        self._held.pop((taken.incarnation, _place(taken)), None)
+        self._held.pop(attempt_of(taken), None)
+        if taken.crashes >= SUSPECT_CRASHES:  # it is alone until it is settled
+            self._unsettled.pop(attempt_of(taken), None)
+            self._given += self.runs.remove(taken)
         sometimes = self.world.ledger.sometimes
         if code == 0 and taken.incarnation != self.incarnation:
             sometimes["zombie refused"] += 1
         if code == 1 and isinstance(outcome, Cancelled):
             sometimes["cancelled while running"] += 1
-
-    def _settlement(self, group: list[tuple[Taken, Outcome]]) -> Command[list[int]]:
-        scripts, (first, kind) = self.world.scripts, group[0]
-        place = (first.incarnation, first.queue, LANES[first.lane])
-        rows: list[Any] = [_row(taken, outcome) for taken, outcome in group]
-        match kind:
-            case Succeeded():
-                return scripts.complete(*place, rows)
-            case Retried():
-                return scripts.retry(*place, rows)
-            case Dead():
-                return scripts.bury(*place, rows)
-            case Parked():
-                return scripts.park(*place, rows)
-            case Cancelled():
-                return scripts.abandon(*place, rows)
-            case Released():
-                return scripts.release(*place, rows)
-
-
-def _row(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
-    fence = (taken.id, taken.entry, taken.attempt)
-    match outcome:
-        case Succeeded(result):
-            return (*fence, result)
-        case Retried(error, delay_ms):
-            return (*fence, delay_ms, record.write_error(error))
-        case Dead(error):
-            return (*fence, record.write_error(error))
-        case Parked(reason, delay_ms, _):
-            return (*fence, delay_ms, reason, taken.task)
-        case Cancelled() | Released():
-            return fence

@@ -70,7 +70,6 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     scripts: Scripts = field(default_factory=lambda: Scripts(Keys(), KEPT))
     healthy: Callable[[], Collection[str]] = _nobody
-    forgotten_at_ms: int = -1_000_000  # when a worker was last taken for dead, monotonic
 
     def __post_init__(self) -> None:
         self.camera = Camera(self.scripts.keys, QUEUES, TASKS)
@@ -112,8 +111,6 @@ class World:
         before, self.state = self.state, look.parse(checked([seen])[0])
         if not isinstance(reply, Exception):
             answer = command.parse(reply)
-            if name == "retire" and answer == 0:
-                self.forgotten_at_ms = self.clocks.monotonic_ms
             change = Change(name, arguments_of(command), before, self.state, answer, self.clocks.now_ms)
             try:
                 changes.check(change, self.ledger, self.healthy())

@@ -312,6 +312,34 @@ def test_a_consumer_group_that_was_destroyed_is_made_again_and_nothing_is_lost(m
         assert [add.enqueue(1, number).result(timeout=20) for number in range(3)] == [1, 2, 3]
 
 
+def test_a_job_that_runs_is_not_started_again_when_its_ticket_is_delivered_again(
+    mill: Tidemill, server: Server
+) -> None:
+    release, started = [threading.Event(), threading.Event()], threading.Semaphore(0)
+
+    @mill.task()
+    def block(number: int) -> None:
+        started.release()
+        release[number].wait(20)
+
+    @mill.task()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    with running_worker(mill, WorkerSettings(concurrency=2)):
+        first, second = block.enqueue(0), block.enqueue(1)
+        assert started.acquire(timeout=10)
+        assert started.acquire(timeout=10)  # and so the reader waits for room
+        server.client.xgroup_destroy(mill.client.scripts.keys.ready("default", "normal"), "tidemill")
+        release[1].set()
+        second.result(timeout=20)
+        assert [add.enqueue(1, number).result(timeout=20) for number in range(3)] == [1, 2, 3]
+        release[0].set()
+        first.result(timeout=20)
+        assert first.attempt == 1
+        assert not started.acquire(blocking=False)
+
+
 def test_jobs_whose_reply_was_lost_on_the_way_are_found_in_the_pending_list(mill: Tidemill, server: Server) -> None:
     release, started = threading.Event(), threading.Event()
 

@@ -107,8 +107,8 @@ def _opened(body: bytes) -> _Envelope | None:
 
 
 def is_signed(body: bytes) -> bool:
-    """Whether a body claims to be signed."""
-    return body[:1] == b"\xc1"
+    """Whether a body claims to be signed. One that has no room for a header is damaged."""
+    return body[:1] == bytes([_MARK]) and len(body) >= _START.size
 
 
 class Signing:
@@ -155,7 +155,7 @@ class Signing:
 
     def verify(self, job: Signable, body: bytes) -> bytes | Refusal:
         """The payload of a body that a holder of a key has signed for exactly this job."""
-        if not is_signed(body):
+        if body[:1] != bytes([_MARK]):
             return body if self._accept_unsigned else Refusal("unsigned", "it is not signed")
         envelope = _opened(body) if len(body) <= self._max_body_bytes else None
         if envelope is None:

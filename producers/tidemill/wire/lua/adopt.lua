@@ -3,9 +3,9 @@
 -- KEYS  1 parked jobs of the task
 -- ARGV  1 now  2 page size
 -- returns the number of ids looked at; fewer than a page: that was all
--- include: clock root record expect alarm
+-- include: arguments clock root record expect alarm
 local now = clock(ARGV[1])
-local ids = redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[2]) - 1)
+local ids = redis.call('ZRANGE', KEYS[1], 0, number(ARGV[2]) - 1)
 local parked, queues = {}, {}
 for _, id in ipairs(ids) do
   local state, queue, reason = unpack(read(id, 'q', 'y'))

@@ -5,7 +5,8 @@
 -- ARGV  1 id  2 incarnation  3 attempt  4 call (of its own for each beginning)  5 ttl ms
 -- returns {'new'}; {'done', result}; {'unknown'}: it was begun before, and is taken over;
 --         {'busy', id of the job that is at it}; {'fenced'}
--- include: root record fence marker
+-- include: arguments root record fence marker
+expect_ttl()
 if not holds(read(ARGV[1], 'l', 'a'), ARGV[2], ARGV[3]) then return { 'fenced' } end
 local marker = read_marker()
 if marker.done then return { 'done', marker.done } end

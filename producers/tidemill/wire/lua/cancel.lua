@@ -5,10 +5,11 @@
 -- KEYS  1.. records
 -- ARGV  1 now  2 result ttl ms  3 most kept  then the ids, in the order of the records
 -- returns a state for each job: 'cancelled', 'running' (requested), the terminal state it has already, '' (unknown)
--- include: clock root record expect count drop over retain finish event
-local now, kept = clock(ARGV[1]), { ttl = tonumber(ARGV[2]), most = tonumber(ARGV[3]) }
+-- include: arguments clock root record expect count drop over retain finish event
+local now, kept = clock(ARGV[1]), { ttl = number(ARGV[2]), most = number(ARGV[3]) }
 local records, states, cancelled = {}, {}, {}
 for index = 1, #KEYS do
+  expect_key(KEYS[index], root .. 'job:' .. (ARGV[3 + index] or ''))
   local record = read(ARGV[3 + index], 'q', 'l', 'u', 'w', 'n', 'z')
   local state = record[1]
   if (state == 'scheduled' or state == 'ready') and record[2] then

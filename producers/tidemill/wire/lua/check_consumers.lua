@@ -5,8 +5,8 @@
 -- KEYS  1 workers  2 ready stream
 -- ARGV  1 now  2 1: repair  3 least idle time ms  4 lease ms to give
 -- returns findings
--- include: clock root expect alarm ticket finding
-local now, repair, lease_ms = clock(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[4])
+-- include: arguments clock root expect alarm ticket finding
+local now, repair, idle_ms, lease_ms = clock(ARGV[1]), ARGV[2] == '1', number(ARGV[3]), number(ARGV[4])
 local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[2], GROUP)
 if consumers.err then return findings end
 if repair then expect('zset', KEYS[1]) end
@@ -25,7 +25,7 @@ for _, words in ipairs(consumers) do
   local fields = {}
   for i = 1, #words, 2 do fields[words[i]] = words[i + 1] end
   local lease = redis.pcall('ZSCORE', KEYS[1], fields.name)
-  if lease == false and fields.idle >= tonumber(ARGV[3]) then
+  if lease == false and fields.idle >= idle_ms then
     if fields.pending > 0 then
       report('consumer_without_lease', fields.name, fields.pending, repair)
       if repair then give_lease(fields.name) end

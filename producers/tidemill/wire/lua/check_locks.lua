@@ -3,7 +3,8 @@
 -- KEYS  1.. locks
 -- ARGV  1 1: repair  then the digests, in the order of the locks
 -- returns findings
--- include: root record unique finding
+-- include: arguments root record unique finding
+for index, key in ipairs(KEYS) do expect_key(key, root .. 'unique:' .. (ARGV[1 + index] or '')) end
 for index, key in ipairs(KEYS) do
   local digest, repair = ARGV[1 + index], ARGV[1] == '1'
   local found = redis.pcall('GET', key)

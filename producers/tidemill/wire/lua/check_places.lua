@@ -4,12 +4,13 @@
 -- ARGV  1 1: repair  2 kind of place: wheel, dead, done, parked or expiring  3 queue ('' for a place of all queues)
 --       4 cursor ('0' at first)  5 page size
 -- returns {cursor ('0' = that was all), findings}
--- include: root record finding
+-- include: arguments root record finding
 local BELONGS = {
   wheel = { scheduled = 1 }, dead = { dead = 1 }, done = { succeeded = 1, cancelled = 1, expired = 1 },
   parked = { scheduled = 1 }, expiring = { scheduled = 1, ready = 1 },
 }
 local repair, kind, queue = ARGV[1] == '1', ARGV[2], ARGV[3]
+if queue ~= '' then expect_key(KEYS[1], root .. kind .. ':' .. queue) end
 local page = redis.pcall('ZSCAN', KEYS[1], ARGV[4], 'COUNT', ARGV[5])
 if page.err then return { '0', {} } end
 

@@ -3,7 +3,7 @@
 -- KEYS  1 queues  2 agenda
 -- ARGV  1 now  2 1: repair  then names of queues
 -- returns findings
--- include: clock root expect alarm ticket finding
+-- include: arguments clock root expect alarm ticket finding
 local now, repair = clock(ARGV[1]), ARGV[2] == '1'
 if repair then
   expect('set', KEYS[1])

@@ -5,8 +5,8 @@
 -- KEYS  1 agenda  2 expiring
 -- ARGV  1 now  2 1: repair  3 result ttl ms  then ids
 -- returns {findings, jobs that need a ticket: id, queue, holder ('' unless running), mark}
--- include: clock root record expect alarm expiry unique finding mark
-local now, repair, ttl = clock(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3])
+-- include: arguments clock root record expect alarm expiry unique finding mark
+local now, repair, ttl = clock(ARGV[1]), ARGV[2] == '1', number(ARGV[3])
 local with_ticket = {}
 if repair then expect('zset', KEYS[1], KEYS[2]) end
 

@@ -7,9 +7,10 @@
 -- ARGV  1 1: repair  2 entry to go on behind ('' = from the first)  3 page size  4 how long ago a worker must have had
 --       the ticket when it read again, ms
 -- returns {entry to go on behind ('' = that was all), tickets: job, holder ('' = it waits), findings}
--- include: root record ticket finding
-local repair, page, stream = ARGV[1] == '1', tonumber(ARGV[3]), KEYS[2]
-local queue = string.match(stream, ':ready:([^:]+):%l+$')
+-- include: arguments root record ticket finding
+local repair, page, stream = ARGV[1] == '1', number(ARGV[3]), KEYS[2]
+local queue = queue_of_stream(stream)
+local moved_on_ms = number(ARGV[4])
 local after = ARGV[2] ~= '' and '(' .. ARGV[2] or '-'
 local tickets, acked, moved = {}, {}, {}
 
@@ -54,7 +55,7 @@ local function has_read_since(holder, ticket_idle)
     local consumer = named(holder, 'CONSUMERS', stream, GROUP)
     idle[holder] = consumer and consumer.idle or math.huge
   end
-  return ticket_idle - idle[holder] >= tonumber(ARGV[4])
+  return ticket_idle - idle[holder] >= moved_on_ms
 end
 
 local function add(id, holder)

@@ -5,8 +5,8 @@
 -- ARGV  1 now  2 1: repair  3 how long a lease may be over ms  4 lease ms of a worker without description
 --       then incarnations
 -- returns findings
--- include: clock root finding
-local now, repair, late_ms, lease_ms = clock(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+-- include: arguments clock root finding
+local now, repair, late_ms, lease_ms = clock(ARGV[1]), ARGV[2] == '1', number(ARGV[3]), number(ARGV[4])
 
 local function is_to_be_recovered(lease) return tonumber(lease) <= now and tonumber(lease) > now - late_ms end
 

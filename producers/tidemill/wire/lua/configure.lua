@@ -3,7 +3,9 @@
 -- KEYS  1 queue settings (hash)  2 queues
 -- ARGV  1 queue  then field, value pairs ('' clears the field)
 -- returns 1
--- include: root expect
+-- include: arguments root expect
+expect_rows(2, 2)
+expect_key(KEYS[1], root .. 'queue:' .. ARGV[1])
 expect('hash', KEYS[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[1], 'known', 1)

@@ -3,7 +3,8 @@
 -- KEYS  1 record  2 marker
 -- ARGV  1 id  2 incarnation  3 attempt  4 call that began it  5 ttl ms  6 'done' or 'undone'  7 result
 -- returns 1 recorded, 0 fenced, or taken over by another attempt
--- include: root record fence marker
+-- include: arguments root record fence marker
+expect_ttl()
 if not holds(read(ARGV[1], 'l', 'a'), ARGV[2], ARGV[3]) then return 0 end
 local marker = read_marker()
 if marker.call and marker.call ~= ARGV[4] then return 0 end

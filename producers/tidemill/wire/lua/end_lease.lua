@@ -4,7 +4,9 @@
 -- KEYS  1 workers  2 description of the worker (hash)
 -- ARGV  1 now  2 incarnation  3 how its process ended
 -- returns 1;  0: it holds no lease
--- include: clock root expect alarm
+-- include: arguments clock root expect alarm
+expect_rows(4, 1)
+expect_key(KEYS[2], root .. 'worker:' .. ARGV[2])
 expect('zset', KEYS[1])
 expect('hash', KEYS[2])
 if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then return 0 end

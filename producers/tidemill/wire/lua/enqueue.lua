@@ -12,14 +12,16 @@
 --         (holder: the id of the job that holds the unique key, state: that job's);  {0, waiting, limit} when full;
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection
--- include: clock root record expect alarm ticket expiry unique create replicas
+-- include: arguments clock root record expect alarm ticket expiry unique create replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
-  due = ARGV[5] ~= '' and tonumber(ARGV[5]) or now + tonumber(ARGV[6]),
-  expires = ARGV[7] ~= '' and now + tonumber(ARGV[7]),
-  result_ttl = ARGV[8], options = ARGV[9], trace = ARGV[10],
+  due = ARGV[5] ~= '' and number(ARGV[5]) or now + number(ARGV[6]),
+  expires = ARGV[7] ~= '' and now + number(ARGV[7]),
+  result_ttl = ARGV[8] ~= '' and number(ARGV[8]), options = ARGV[9], trace = ARGV[10],
 }
+expect_rows(12, 3)
+expect_key(KEYS[1], root .. 'queue:' .. queue)
 local settings = redis.call('HMGET', KEYS[1], 'limit', 'known', 'durability')
 local durability, replicas = settings[3], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then

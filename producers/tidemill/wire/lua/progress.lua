@@ -3,7 +3,8 @@
 -- KEYS  1 record
 -- ARGV  1 id  2 incarnation  3 attempt  4 progress
 -- returns 1 done, 0 fenced
--- include: root record fence
+-- include: arguments root record fence
+expect_key(KEYS[1], root .. 'job:' .. ARGV[1])
 if not holds(read(ARGV[1], 'l', 'a'), ARGV[2], ARGV[3]) then return 0 end
 redis.call('HSET', KEYS[1], 'm', ARGV[4])
 return 1

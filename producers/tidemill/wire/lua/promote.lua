@@ -5,11 +5,12 @@
 -- KEYS  1 wheel  2 agenda
 -- ARGV  1 now  2 queue  3 most jobs in one call  4 high-water mark of the ready streams (jobs)
 -- returns {promoted, next due ms ('' = wheel empty), 1 if more are due now, 1 if the ready streams are full}
--- include: clock root record expect ticket
-local now, queue, room = clock(ARGV[1]), ARGV[2], tonumber(ARGV[4])
+-- include: arguments clock root record expect ticket
+local now, queue, room = clock(ARGV[1]), ARGV[2], number(ARGV[4])
+expect_key(KEYS[1], root .. 'wheel:' .. queue)
 expect('zset', KEYS[2])
 for lane in pairs(LANES) do room = room - redis.call('XLEN', root .. 'ready:' .. queue .. ':' .. lane) end
-local most = math.min(tonumber(ARGV[3]), math.max(room, 0))
+local most = math.min(number(ARGV[3]), math.max(room, 0))
 local due = most > 0 and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, most) or {}
 local promoted = 0
 for _, id in ipairs(due) do

@@ -5,13 +5,15 @@
 -- KEYS  1 workers  then the queue's ready streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  6 page size  7 most crashes  8 error of the burial
 -- returns {-1} while the lease lives;  {number of tickets moved, ids made ready, ids buried}
--- include: clock root record expect ticket alarm expiry count drop over retain finish bury event
+-- include: arguments clock root record expect ticket alarm expiry count drop over retain finish bury event
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
-local kept = { ttl = tonumber(ARGV[4]), most = tonumber(ARGV[5]) }
+local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
+expect_rows(9, 1)
+for index = 2, #KEYS do expect_key(queue_of_stream(KEYS[index]), queue) end
 local expiry = redis.call('ZSCORE', KEYS[1], incarnation)
 if expiry and tonumber(expiry) > now then return { -1 } end
 expect('zset', root .. 'done:' .. queue, root .. 'dead:' .. queue, root .. 'expiring')
-local page, moved = tonumber(ARGV[6]), 0
+local page, most_crashes, moved = number(ARGV[6]), number(ARGV[7]), 0
 local recovered, buried, cancelled = {}, {}, {}
 
 local function recover(stream, id, record)
@@ -20,7 +22,7 @@ local function recover(stream, id, record)
   if record[3] then
     finish('cancelled', queue, id, now, life, kept)
     cancelled[#cancelled + 1] = id
-  elseif crashes > tonumber(ARGV[7]) then
+  elseif crashes > most_crashes then
     redis.call('HSET', key, 'k', crashes)
     bury(queue, id, now, ARGV[8], life)
     buried[#buried + 1] = id
@@ -36,10 +38,12 @@ end
 local function move(stream, id)
   local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h', 'q')
   if (record[11] or queue) ~= queue then return end -- a later job of the same id, which has a ticket of its own
-  if record[1] == 'ready' or record.corrupt then
-    redis.call('XADD', stream, '*', 'j', id) -- what is corrupt is buried by take.lua, with the reason
-  elseif record[1] == 'running' and record[2] == incarnation then
+  if record[1] == 'running' and record[2] == incarnation then
     recover(stream, id, record)
+  elseif record[1] == 'ready' or record[1] == 'running' or record.corrupt then
+    -- What is corrupt is buried by take.lua, with the reason; what runs elsewhere, and was delivered again since its
+    -- group was destroyed, goes back to its holder there.
+    redis.call('XADD', stream, '*', 'j', id)
   end
 end
 

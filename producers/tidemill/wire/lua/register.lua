@@ -5,11 +5,14 @@
 -- ARGV  1 now  2 incarnation  3 lease ms  4 number of description pairs  5.. field, value pairs
 --       then the queue names' count, the names, then task, queue pairs
 -- returns 1
--- include: clock root expect alarm ticket
-local now, lease_ms = clock(ARGV[1]), tonumber(ARGV[3])
-local pairs_end = 4 + 2 * tonumber(ARGV[4])
-local names_end = pairs_end + 1 + tonumber(ARGV[pairs_end + 1])
-expect('zset', KEYS[1])
+-- include: arguments clock root expect alarm ticket
+local now, lease_ms = clock(ARGV[1]), number(ARGV[3])
+local pairs_end = 4 + 2 * number(ARGV[4])
+local names_end = pairs_end + 1 + number(ARGV[pairs_end + 1])
+if pairs_end < 6 or names_end <= pairs_end then refuse('a count is wrong') end
+expect_rows(names_end + 1, 2)
+expect_key(KEYS[2], root .. 'worker:' .. ARGV[2])
+expect('zset', KEYS[1], root .. 'departed')
 expect('set', KEYS[3])
 expect('hash', KEYS[2], KEYS[4])
 for i = pairs_end + 2, names_end do expect('hash', root .. 'queue:' .. ARGV[i]) end
@@ -27,5 +30,6 @@ for i = pairs_end + 2, names_end do
 end
 for i = names_end + 1, #ARGV, 2 do redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end
 redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[2])
+redis.call('ZREM', root .. 'departed', ARGV[2]) -- taken for dead, it repairs what it missed under the same name
 wake_scheduler() -- one that sleeps longer than this lease would look after it too late
 return 1

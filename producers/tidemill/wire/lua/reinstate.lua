@@ -6,8 +6,10 @@
 -- KEYS  1 workers  2 expiring
 -- ARGV  1 1: repair  then for each job: id, mark
 -- returns findings
--- include: root record expect alarm ticket expiry event finding mark
+-- include: arguments root record expect alarm ticket expiry event finding mark
 local repair, lost, ids = ARGV[1] == '1', {}, {}
+
+expect_rows(2, 2)
 
 -- Leases that can't be read count as held.
 local function is_held(incarnation) return incarnation and redis.pcall('ZSCORE', KEYS[1], incarnation) ~= false end

@@ -3,8 +3,9 @@
 -- KEYS  1 ready stream
 -- ARGV  1 incarnation  then for each job: id, entry, attempt
 -- returns a code for each job: 1 done, 0 fenced, 2 done before (a repeated call)
--- include: root record fence expect ticket alarm expiry event
+-- include: arguments root record fence expect ticket alarm expiry event
 local incarnation = ARGV[1]
+expect_rows(2, 3)
 local codes, entries, ids = {}, {}, {}
 expect('zset', root .. 'expiring')
 for i = 2, #ARGV, 3 do

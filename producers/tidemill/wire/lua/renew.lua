@@ -8,7 +8,7 @@
 --         {1, ids to cancel, indexes of the settings of paused queues, of queues where tickets wait,
 --         tickets that it was given and has not settled: of each stream, as many as it runs jobs and one more at most,
 --         0 if its description has ended: the server was away for long}
--- include: clock root
+-- include: arguments clock root
 local function look(stream, most)
   -- Not the group's lag: it is unknown once a ticket was deleted. pcall: as below.
   local length = redis.pcall('XLEN', stream)
@@ -22,9 +22,11 @@ local function look(stream, most)
   end
   return true, 0
 end
+expect_key(KEYS[2], root .. 'worker:' .. ARGV[2])
+local now, lease_ms = clock(ARGV[1]), number(ARGV[3])
 if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then return { 0 } end
-redis.call('ZADD', KEYS[1], clock(ARGV[1]) + tonumber(ARGV[3]), ARGV[2])
-local described = redis.call('PEXPIRE', KEYS[2], 10 * tonumber(ARGV[3]))
+redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[2])
+local described = redis.call('PEXPIRE', KEYS[2], 10 * lease_ms)
 local cancelled, paused, waiting, given = {}, {}, {}, 0
 -- pcall: a record that a foreign hand has overwritten must not cost this worker its lease.
 for i = 4, #ARGV do

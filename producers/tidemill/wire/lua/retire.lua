@@ -6,7 +6,8 @@
 -- ARGV  1 now  2 incarnation  3 1: only if its lease is over (the reaper's word counts no more than the worker's)
 --       4 1: that was the last look, forget it
 -- returns the number of streams with pending tickets (0: all is removed);  -1: its lease lives
--- include: clock root expect alarm ticket
+-- include: arguments clock root expect alarm ticket
+expect_key(KEYS[2], root .. 'worker:' .. ARGV[2])
 expect('zset', KEYS[1], root .. 'departed')
 local now = clock(ARGV[1])
 local lease_end = ARGV[3] == '1' and redis.call('ZSCORE', KEYS[1], ARGV[2])

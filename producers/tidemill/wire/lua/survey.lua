@@ -4,7 +4,7 @@
 -- ARGV  1 now
 -- returns {now, due queues, next wheel ms, next lease end ms, next expiry ms, next occurrence ms,
 --          when the first of the departed left ms}: '' where none
--- include: clock
+-- include: arguments clock
 local now = clock(ARGV[1])
 local function first(key) return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or '' end
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)

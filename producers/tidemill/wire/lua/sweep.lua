@@ -3,8 +3,8 @@
 -- KEYS  1.. finished or dead letters of queues (zsets)
 -- ARGV  1 now  2 age ms (finished: 0, their score is the time to drop them)  3 most kept  4 page size
 -- returns the number dropped (a full page: there may be more)
--- include: clock root record expect drop
-local before, most, page = clock(ARGV[1]) - tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+-- include: arguments clock root record expect drop
+local before, most, page = clock(ARGV[1]) - number(ARGV[2]), number(ARGV[3]), number(ARGV[4])
 local dropped = 0
 expect('zset', unpack(KEYS))
 for _, key in ipairs(KEYS) do

@@ -8,13 +8,18 @@
 -- returns {'lost'} when this incarnation holds no lease;
 --         {'ok', paused, missing, jobs}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then RECORD from `t` on}
--- include: clock root record ticket alarm expiry count drop over retain finish bury event
+-- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
+local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
+expect_rows(8, 3)
+for i = 8, #ARGV, 3 do
+  if not KEYS[number(ARGV[i])] then refuse('there is no such stream') end
+end
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
 local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e', 'q' }
 -- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th, k the 16th,
 -- q the last.
-local KEPT = { ttl = tonumber(ARGV[6]), most = tonumber(ARGV[7]) }
+local KEPT = { ttl = number(ARGV[6]), most = number(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
 local ended = { expire = {}, cancel = {}, bury = {} }
 
@@ -67,22 +72,24 @@ local function leave_to_holder(index, entry, id, record)
     return
   end
   redis.call('XADD', KEYS[index], '*', 'j', id)
-  local crashes, uncounted = whole(record[16], 0) + 1, whole(record[9], 0) + 1
-  redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'k', crashes, 'v', uncounted)
-  redis.call('HDEL', root .. 'job:' .. id, 'm', 'h')
+  local key, blame = root .. 'job:' .. id, 1
+  if redis.call('HEXISTS', key, 'h') == 1 then blame = 0 end
+  redis.call('HSET', key, 's', 'ready', 'k', whole(record[16], 0) + blame, 'v', whole(record[9], 0) + 1)
+  redis.call('HDEL', key, 'm', 'h')
   expire_again(id, record[6])
   drop_later(index, entry)
 end
 
 local queues = {}
 local function queue_of(index)
-  queues[index] = queues[index] or string.match(KEYS[index], ':ready:([^:]+):%l+$')
+  queues[index] = queues[index] or queue_of_stream(KEYS[index])
   return queues[index]
 end
 
 local function start(index, entry, id, may_be_stray)
   local record, queue = examine(id, unpack(RECORD)), queue_of(index)
-  if record[1] == 'running' and not may_be_stray and (record[#RECORD + 1] or queue) == queue then
+  local is_here = (record[#RECORD + 1] or queue) == queue
+  if record[1] == 'running' and is_here and not (may_be_stray and is_stray(record)) then
     leave_to_holder(index, entry, id, record)
     return 0
   end
@@ -130,7 +137,9 @@ end
 -- Nothing starts while a queue is paused: the ticket goes back to its stream, behind the others.
 local function hand_back(index, entry, id)
   local record = examine(id, 'l', 'n', 'v')
-  if record[1] == 'ready' or is_stray(record) or record.corrupt then redis.call('XADD', KEYS[index], '*', 'j', id) end
+  if record[1] == 'ready' or record[1] == 'running' or record.corrupt then
+    redis.call('XADD', KEYS[index], '*', 'j', id)
+  end
   if is_stray(record) then
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record[4], 0) + 1)
     expire_again(id, record[3])
@@ -143,7 +152,7 @@ for settings = 2, #KEYS, 4 do
   is_paused[settings] = redis.call('HEXISTS', KEYS[settings], 'paused') == 1
   if is_paused[settings] then paused[#paused + 1] = settings end
 end
-local seen, slots, low, normal = {}, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local seen = {}
 for i = 8, #ARGV, 3 do
   local index, entry, id = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
   if is_ours(index, entry) then

@@ -6,14 +6,17 @@
 -- ARGV  1 now  2 name  3 due seen ms  4 next ms  5 queue  6 task  7 priority  8 lives for ms ('' = does not expire)
 --       9 result ttl ms ('' = default)  10 options  11 body  then the ids to make
 -- returns the number of jobs made; -1 when another scheduler was first
--- include: clock root record expect alarm ticket expiry create
+-- include: arguments clock root record expect alarm ticket expiry create
 local now, queue = clock(ARGV[1]), ARGV[5]
 local seen = redis.call('ZSCORE', KEYS[1], ARGV[2])
-if not seen or tonumber(seen) ~= tonumber(ARGV[3]) then return -1 end
+if not seen or tonumber(seen) ~= number(ARGV[3]) then return -1 end
+expect_key(KEYS[2], root .. 'queue:' .. queue)
+local next_ms = number(ARGV[4])
+expect_rows(12, 1)
 expect('hash', KEYS[2])
 local job = {
   queue = queue, task = ARGV[6], priority = ARGV[7], due = now,
-  expires = ARGV[8] ~= '' and now + tonumber(ARGV[8]), result_ttl = ARGV[9], options = ARGV[10],
+  expires = ARGV[8] ~= '' and now + number(ARGV[8]), result_ttl = ARGV[9] ~= '' and number(ARGV[9]), options = ARGV[10],
 }
 if job.expires then expect('zset', root .. 'expiring') end
 if #ARGV > 11 then
@@ -27,6 +30,6 @@ for i = 12, #ARGV do
     made = made + 1
   end
 end
-redis.call('ZADD', KEYS[1], ARGV[4], ARGV[2])
+redis.call('ZADD', KEYS[1], next_ms, ARGV[2])
 if job.expires and made > 0 then announce_expiry(job.expires) end
 return made

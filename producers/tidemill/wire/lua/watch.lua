@@ -3,7 +3,8 @@
 -- KEYS  1 record
 -- ARGV  1 id  2 waiter
 -- returns the state ('' = unknown job); the waiter is noted only if the state is not terminal
--- include: root record
+-- include: arguments root record
+expect_key(KEYS[1], root .. 'job:' .. ARGV[1])
 local state, waiters = unpack(read(ARGV[1], 'w'))
 if state == 'scheduled' or state == 'ready' or state == 'running' then
   if not waiters then

@@ -4,17 +4,20 @@
 -- each: id, entry, attempt, delay ms, ...
 local function reschedule(name, width, more)
   local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
-  local kept = { ttl = tonumber(ARGV[4]), most = tonumber(ARGV[5]) }
+  local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
+  expect_rows(6, width)
+  expect_key(queue_of_stream(KEYS[1]), queue)
+  expect_key(KEYS[2], root .. 'wheel:' .. queue)
   local codes, entries, held, ids, cancelled, soonest = {}, {}, {}, {}, {}, nil
   expect('zset', KEYS[2], root .. 'agenda', root .. 'done:' .. queue, root .. 'expiring')
   for i = 6, #ARGV, width do
     local id, attempt = ARGV[i], ARGV[i + 2]
     local record = read(id, 'l', 'a', 'x', 'u', 'w', 'n', 'z', 'v')
     if holds(record, incarnation, attempt) then
+      local due = now + number(ARGV[i + 3])
       codes[#codes + 1] = 1
       entries[#entries + 1] = ARGV[i + 1]
-      held[#held + 1] = { i, record }
-      local due = now + tonumber(ARGV[i + 3])
+      held[#held + 1] = { i, due, record }
       if not record[4] and (not soonest or due < soonest) then soonest = due end
     else
       codes[#codes + 1] = settled(record, 'scheduled', incarnation, attempt) and 2 or 0
@@ -22,8 +25,8 @@ local function reschedule(name, width, more)
   end
   if soonest then set_due(queue, soonest) end
   for _, one in ipairs(held) do
-    local i, record = unpack(one)
-    local id, due, key = ARGV[i], now + tonumber(ARGV[i + 3]), root .. 'job:' .. ARGV[i]
+    local i, due, record = unpack(one)
+    local id, key = ARGV[i], root .. 'job:' .. ARGV[i]
     if record[4] then
       finish('cancelled', queue, id, now, { unpack(record, 5, 8) }, kept)
       cancelled[#cancelled + 1] = id
