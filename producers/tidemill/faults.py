@@ -69,6 +69,7 @@ _BY_TEXT = {
     "has no permissions": Fault.DENIED,
     "This Redis command is not allowed": Fault.DENIED,
     "The user executing the script can't": Fault.DENIED,  # Redis 7.0, where others say NOPERM
+    "ACL failure in script": Fault.DENIED,  # Redis 7.2 and newer, and Valkey
 }
 
 

@@ -99,7 +99,7 @@ def url_option(function: F) -> F:
         envvar="TIDEMILL_URL",
         expose_value=False,
         callback=_set_url,
-        help="The server: redis://, rediss://, unix://, redis+sentinel://; default: TIDEMILL_URL, else the embedded one.",
+        help="The server: redis://, rediss://, unix://, redis+sentinel://; default: TIDEMILL_URL, else an embedded.",
     )(function)
 
 
