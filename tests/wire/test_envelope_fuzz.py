@@ -243,3 +243,13 @@ def test_a_value_is_read_in_every_form_that_messagepack_has(data: bytes, value: 
     for end in range(len(data)):
         with pytest.raises(CorruptRecord):
             codec().decode_result(data[:end])
+
+
+def test_who_lets_larger_bodies_through_lets_more_parts_through() -> None:
+    rows = [[number] for number in range(3 * MAX_PARTS)]
+    with pytest.raises(PayloadTooLarge, match="more than 10000 lists"):
+        codec().encode_result(rows)
+    larger = Codec(max_payload_bytes=4 * MAX_PAYLOAD_BYTES)
+    assert larger.decode_result(larger.encode_result(rows)) == rows
+    with pytest.raises(PayloadTooLarge, match="more than 40000 lists"):
+        larger.encode_result(rows + rows)

@@ -22,9 +22,9 @@ TOO_DEEP = f"nested in more than {MAX_DEPTH_LEVELS} levels"
 
 # Lists, maps and values with a type of ours, in all levels of one body. Each takes far more time and memory than the
 # one to three bytes that it may be written in: without this bound 256 KiB of empty maps would be 21 MB.
+# For bodies of up to this size; where larger ones are let through, as many more.
 MAX_PARTS = 10_000
-
-TOO_MANY_PARTS = f"made of more than {MAX_PARTS} lists, maps, dates and other values with a type"
+_MAX_PARTS_BYTES = 256 * 1024
 
 # Different keys with one and the same hash, in one map or set. Honest data has next to none; thousands would
 # make a dict quadratic, and whoever writes UUIDs, Decimals or tuples can choose their hashes.
@@ -53,9 +53,18 @@ def may_be_deep(data: bytes) -> bool:
     return len(data) > MAX_DEPTH_LEVELS and len(data.translate(_MARKS, _UNMARKED)) > MAX_DEPTH_LEVELS
 
 
-def may_have_many_parts(data: bytes) -> bool:
-    """Whether `data` has enough bytes that could open a container or an extension for more than MAX_PARTS."""
-    return len(data) > MAX_PARTS and len(data.translate(None, _UNMARKED)) > MAX_PARTS
+def max_parts(max_bytes: int) -> int:
+    """How many parts a body may have, where it may be so large."""
+    return max(MAX_PARTS, MAX_PARTS * max_bytes // _MAX_PARTS_BYTES)
+
+
+def too_many_parts(most: int) -> str:
+    return f"made of more than {most} lists, maps, dates and other values with a type"
+
+
+def may_have_more_parts(data: bytes, most: int) -> bool:
+    """Whether `data` has enough bytes that could open a container or an extension for more than `most` parts."""
+    return len(data) > most and len(data.translate(None, _UNMARKED)) > most
 
 
 def may_have_extensions(data: bytes) -> bool:

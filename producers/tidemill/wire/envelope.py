@@ -23,19 +23,19 @@ from tidemill.errors import CorruptRecord, PayloadTooLarge, UnserializableValue
 from tidemill.names import type_name
 from tidemill.wire.bounds import (
     MAX_DEPTH_LEVELS,
-    MAX_PARTS,
     TOO_DEEP,
-    TOO_MANY_PARTS,
     is_list,
     is_text_map,
     map_of_pairs,
+    max_parts,
     may_be_deep,
     may_have_extensions,
-    may_have_many_parts,
+    may_have_more_parts,
     nested_deeper,
     refuse_collisions,
     refuse_type,
     sizes,
+    too_many_parts,
 )
 from tidemill.wire.carried import CarriedTypes, unregistered
 from tidemill.wire.diagnosis import Diagnosis
@@ -129,8 +129,8 @@ class _Encoder:
                 f"{form.noun} {form.verb} {sizes(len(data), max_bytes)}: "
                 "send a reference (a path, a key, a URL) instead"
             )
-        if _has_many_parts(data):
-            raise PayloadTooLarge(f"{form.noun} {form.verb} {TOO_MANY_PARTS}: send a reference instead")
+        if _has_more_parts(data, most := max_parts(max_bytes)):
+            raise PayloadTooLarge(f"{form.noun} {form.verb} {too_many_parts(most)}: send a reference instead")
         if may_be_deep(data) and nested_deeper(value, form.max_levels):
             raise self._explained(form, value, UnserializableValue(TOO_DEEP))
         return data
@@ -196,8 +196,8 @@ class _Decoder:
         try:
             if len(data) > max_bytes:
                 raise CorruptRecord(f"{sizes(len(data), max_bytes)} here")
-            if _has_many_parts(data):
-                raise CorruptRecord(TOO_MANY_PARTS)
+            if _has_more_parts(data, most := max_parts(max_bytes)):
+                raise CorruptRecord(too_many_parts(most))
             value = self._unpack(data)
             if may_be_deep(data) and nested_deeper(value, form.max_levels):
                 raise CorruptRecord(TOO_DEEP)
@@ -314,8 +314,8 @@ class _Parts:
 
     __slots__ = ("_left",)
 
-    def __init__(self) -> None:
-        self._left = MAX_PARTS
+    def __init__(self, most: int) -> None:
+        self._left = most
 
     def count(self, data: bytes, level: int = 0) -> None:
         """Raises _TooManyParts, or msgpack's errors for what it can't read."""
@@ -343,12 +343,12 @@ class _Parts:
             self.count(payload, level + 1)
 
 
-def _has_many_parts(data: bytes) -> bool:
-    """Whether a body has more than MAX_PARTS. Nearly always its bytes alone prove that it has not."""
-    if not may_have_many_parts(data):
+def _has_more_parts(data: bytes, most: int) -> bool:
+    """Whether a body has more parts. Nearly always its bytes alone prove that it has not."""
+    if not may_have_more_parts(data, most):
         return False
     try:
-        _Parts().count(data)
+        _Parts(most).count(data)
     except _TooManyParts:
         return True
     return False

@@ -10,7 +10,11 @@ end
 
 local function read(id, ...)
   local record = redis.pcall('HMGET', root .. 'job:' .. id, 's', ...)
-  if record.err then return mark_corrupt({ foreign = true }, 'its key holds no hash') end
+  if record.err then
+    -- Anything else, as that this user may not read it, says nothing about the record.
+    if string.sub(record.err, 1, 9) ~= 'WRONGTYPE' then error(record) end
+    return mark_corrupt({ foreign = true }, 'its key holds no hash')
+  end
   if not record[1] or STATES[record[1]] then return record end
   local seen = string.gsub(string.sub(record[1], 1, 32), '[^%w ._-]', '?')
   return mark_corrupt(record, 'its state is ' .. seen)
