@@ -13,11 +13,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 from tidemill.wire.scripts import Taken
 from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.run import Run
 from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS
+
+
+# The main thread waits here while a worker stops, and Python runs signal handlers in it alone: a second signal, which the
+# system may give to any thread, is seen after this time at the latest.
+_SIGNAL_SECONDS: Final = 0.5
 
 
 class Runs:
@@ -102,4 +108,4 @@ class Runs:
         deadline = time.monotonic() + seconds
         with self._changed:
             while self._given and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+                self._changed.wait(min(left, _SIGNAL_SECONDS))

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # A worker that is killed in the demo is noticed after this: sooner than by default, since somebody watches.
 _LEASE_SECONDS: Final = 10.0
+# How long a former demo's server may take to end, however often its last processes start it again, and how long after
+# that they may still do so.
+_STOP_SECONDS: Final = 20.0
+_LAST_WORDS_SECONDS: Final = 1.0
 # What shells report of a process that Ctrl-C ended.
 _INTERRUPTED_EXIT_CODE: Final = 128 + signal.SIGINT
 
@@ -142,6 +146,20 @@ def _locked(place: Path) -> Generator[None]:
         yield
 
 
+def _stop_for_good(directory: Path) -> None:
+    """Processes of a demo that was killed may be about to end, and start the server again when they miss it."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    while True:
+        try:
+            if not embedded.stop(directory, _STOP_SECONDS / 4):
+                return
+        except TidemillError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            time.sleep(_LAST_WORDS_SECONDS)
+
+
 @contextmanager
 def _server(plan: _Plan, url: str | None) -> Generator[None]:
     """The server that was named, else an embedded one, with nothing in it but what a demo that was killed has left.
@@ -154,7 +172,7 @@ def _server(plan: _Plan, url: str | None) -> Generator[None]:
     directory = plan.place / "server"
     os.environ[embedded.DIRECTORY_VARIABLE] = str(directory)
     if not plan.unfinished():
-        embedded.stop(directory)
+        _stop_for_good(directory)
         shutil.rmtree(directory, ignore_errors=True)
     # Its report must be the same whatever was killed, on a slow disk too.
     os.environ.setdefault(SYNC_VARIABLE, "always")
