@@ -20,9 +20,8 @@ from tidemill_consumers.intake import Attempt, attempt_of
 from tidemill_consumers.run import Run
 from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS
 
-
-# The main thread waits here while a worker stops, and Python runs signal handlers in it alone: a second signal, which the
-# system may give to any thread, is seen after this time at the latest.
+# The main thread waits here while a worker stops, and Python runs signal handlers in it alone: a second signal, which
+# the system may give to any thread, is seen after this time at the latest.
 _SIGNAL_SECONDS: Final = 0.5
 
 
