@@ -3,11 +3,11 @@
 -- KEYS  1 ready stream
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  then for each job: id, entry, attempt
 -- returns a code for each job: 1 done, 0 fenced, 2 done before (a repeated call)
--- include: arguments clock root record fence expect ticket count drop over retain finish event
+-- include: arguments clock root stream record fence expect ticket count drop over retain finish event
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
 expect_rows(6, 3)
-expect_key(queue_of_stream(KEYS[1]), queue)
+expect_stream(KEYS[1], queue)
 local codes, entries, ids = {}, {}, {}
 expect('zset', root .. 'done:' .. queue)
 for i = 6, #ARGV, 3 do

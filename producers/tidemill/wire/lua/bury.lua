@@ -4,11 +4,11 @@
 -- KEYS  1 ready stream
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  then for each job: id, entry, attempt, error
 -- returns a code for each job: 1 done (or cancelled meanwhile), 0 fenced, 2 done before (a repeated call)
--- include: arguments clock root record fence expect ticket count drop over retain finish event bury
+-- include: arguments clock root stream record fence expect ticket count drop over retain finish event bury
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
 expect_rows(6, 4)
-expect_key(queue_of_stream(KEYS[1]), queue)
+expect_stream(KEYS[1], queue)
 local codes, entries, ids, cancelled = {}, {}, {}, {}
 expect('zset', root .. 'dead:' .. queue, root .. 'done:' .. queue)
 for i = 6, #ARGV, 4 do

@@ -9,7 +9,7 @@
 -- returns {entry to go on behind ('' = that was all), tickets: job, holder ('' = it waits), findings}
 -- include: arguments root record ticket finding
 local repair, page, stream = ARGV[1] == '1', number(ARGV[3]), KEYS[2]
-local queue = queue_of_stream(stream)
+local queue = string.match(stream, ':ready:([^:]+):%l+$')
 local moved_on_ms = number(ARGV[4])
 local after = ARGV[2] ~= '' and '(' .. ARGV[2] or '-'
 local tickets, acked, moved = {}, {}, {}

@@ -5,11 +5,11 @@
 -- KEYS  1 workers  then the queue's ready streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  6 page size  7 most crashes  8 error of the burial
 -- returns {-1} while the lease lives;  {number of tickets moved, ids made ready, ids buried}
--- include: arguments clock root record expect ticket alarm expiry count drop over retain finish bury event
+-- include: arguments clock root stream record expect ticket alarm expiry count drop over retain finish bury event
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
 expect_rows(9, 1)
-for index = 2, #KEYS do expect_key(queue_of_stream(KEYS[index]), queue) end
+for index = 2, #KEYS do expect_stream(KEYS[index], queue) end
 local expiry = redis.call('ZSCORE', KEYS[1], incarnation)
 if expiry and tonumber(expiry) > now then return { -1 } end
 expect('zset', root .. 'done:' .. queue, root .. 'dead:' .. queue, root .. 'expiring')

@@ -82,7 +82,7 @@ end
 
 local queues = {}
 local function queue_of(index)
-  queues[index] = queues[index] or queue_of_stream(KEYS[index])
+  queues[index] = queues[index] or string.match(KEYS[index], ':ready:([^:]+):%l+$')
   return queues[index]
 end
 

@@ -5,10 +5,12 @@ local LARGEST_NUMBER = 1e14
 
 local function refuse(why) error({ err = 'ERR the arguments of a script make no sense: ' .. why }) end
 
--- A whole number: not 1.5, inf, nan, 0x10, or a text.
+-- A whole number: not 1.5, nan, inf, or a text.
 local function number(argument)
-  local value = argument and string.find(argument, '^-?%d+$') and tonumber(argument)
-  if not value or math.abs(value) > LARGEST_NUMBER then refuse('one is not a whole number') end
+  local value = tonumber(argument)
+  if not value or value % 1 ~= 0 or value > LARGEST_NUMBER or value < -LARGEST_NUMBER then
+    refuse('one is not a whole number')
+  end
   return value
 end
 

@@ -6,7 +6,7 @@ local function reschedule(name, width, more)
   local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
   local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
   expect_rows(6, width)
-  expect_key(queue_of_stream(KEYS[1]), queue)
+  expect_stream(KEYS[1], queue)
   expect_key(KEYS[2], root .. 'wheel:' .. queue)
   local codes, entries, held, ids, cancelled, soonest = {}, {}, {}, {}, {}, nil
   expect('zset', KEYS[2], root .. 'agenda', root .. 'done:' .. queue, root .. 'expiring')

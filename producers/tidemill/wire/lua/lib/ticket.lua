@@ -9,8 +9,6 @@ local function drop_tickets(stream, entries)
   redis.pcall('XDEL', stream, unpack(entries))
 end
 
-local function queue_of_stream(stream) return string.match(stream, ':ready:([^:]+):%l+$') end
-
 -- A priority that a foreign hand wrote must not name a stream that nobody reads.
 local function issue_ticket(queue, priority, id)
   redis.call('XADD', root .. 'ready:' .. queue .. ':' .. (LANES[priority] or 'normal'), '*', 'j', id)
