@@ -11,6 +11,10 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 # Options for pytest, such as `make test-redis7 PYTEST_ARGS="-k cron"`.
 PYTEST_ARGS ?=
 PYTEST = pytest -q -n auto $(PYTEST_ARGS)
+# What has nothing to do with the kind of server, or brings its own, is tested once, by `make test`.
+ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants)
+# Processes under fault take long; they are tested on Valkey and on the oldest server.
+FAULTS := $(addprefix --ignore=tests/,chaos sentinel)
 
 # The tool that resolves requirements.lock; it is installed for `make lock` alone.
 UV_VERSION := 0.13.8
@@ -83,13 +87,13 @@ test: setup ## The test suite on the embedded Valkey, with branch coverage of ev
 test-servers: test-redis7 test-redis8 test-cluster ## The test suite on each of the other servers
 
 test-redis7: setup ## The test suite on Redis 7 (the machine's redis-server)
-	TIDEMILL_TEST_SERVER=redis7 $(BIN)/$(PYTEST)
+	TIDEMILL_TEST_SERVER=redis7 $(BIN)/$(PYTEST) $(ONCE)
 
 test-redis8: setup ## The test suite on Redis 8
-	TIDEMILL_TEST_SERVER=redis8 $(BIN)/$(PYTEST)
+	TIDEMILL_TEST_SERVER=redis8 $(BIN)/$(PYTEST) $(ONCE) $(FAULTS)
 
 test-cluster: setup ## The test suite on a cluster of one node
-	TIDEMILL_TEST_SERVER=cluster $(BIN)/$(PYTEST)
+	TIDEMILL_TEST_SERVER=cluster $(BIN)/$(PYTEST) $(ONCE) $(FAULTS)
 
 # Those below look for what the test suite, which runs a little of each, has no time to find.
 
