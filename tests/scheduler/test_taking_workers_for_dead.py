@@ -40,7 +40,7 @@ def server_is_up_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 def test_a_lease_that_is_over_is_not_believed_before_the_server_is_up_for_as_long(
     mill: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(mill, "worker", lease_ms=1, told_ms="5000")
+    register(mill, "worker", lease_ms=200, told_ms="5000")
     reaper = Reaper(mill.client.link, mill.client.scripts)
     eventually(lambda: mill.inspect.workers()[0].lease_end_ms < now_ms(mill), "its lease is over")
     server_is_up_for(monkeypatch, seconds=1)
