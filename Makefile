@@ -80,7 +80,8 @@ format: setup ## Format the code, and fix what ruff can fix by itself
 
 test: setup ## The test suite on the embedded Valkey, with branch coverage of every process
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m $(PYTEST)
+	$(BIN)/coverage run -m $(PYTEST) -m "not interrupts"
+	$(BIN)/$(PYTEST) -m interrupts
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
@@ -99,7 +100,7 @@ test-cluster: setup ## The test suite on a cluster of one node
 
 EXAMPLES ?= 1000
 properties: setup ## Histories of script calls against a model: EXAMPLES=1000
-	TIDEMILL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/properties
+	TIDEMILL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -o faulthandler_timeout=0 --timeout 0 tests/properties
 
 SEEDS ?= 2000
 simulate: setup ## Deterministic simulation: SEEDS=2000, or SEED=7 to see one history

@@ -333,7 +333,7 @@ class ScriptMachine(RuleBasedStateMachine):
         for _ in range(10 + 2 * self.ids):
             self.take(worker, 4, 0)
             for taken in self.attempts:
-                if self._runs(taken.id, worker):
+                if taken.incarnation == worker and self._runs(taken.id, worker):
                     (code,) = self.run(self._settlement("complete", taken, 0))
                     assert code == self.model.settle("complete", taken.id, worker, taken.attempt)
 

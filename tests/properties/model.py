@@ -137,7 +137,7 @@ class Model:
     def adopt(self) -> None:
         for job in self.live():
             if job.state == "scheduled" and job.parked:
-                job.due = self.now
+                job.due, job.parked = self.now, False
 
     def recover(self, worker: str, queue: str) -> tuple[set[str], set[str]] | None:
         """(ready, buried); None while the lease lives."""

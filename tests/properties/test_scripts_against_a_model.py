@@ -30,7 +30,6 @@ def world(server: Server, url: str) -> Iterator[World]:
     found.close()
 
 
-@pytest.mark.timeout(3_600)
 def test_scripts_in_any_order_do_what_the_model_says(world: World) -> None:
     class Machine(ScriptMachine):
         pass

@@ -42,6 +42,7 @@ def has_ended(job_id: str, producer: Tidemill, state: str) -> bool:
     return producer.job(job_id).state == state
 
 
+@pytest.mark.interrupts
 def test_every_part_of_a_jobs_life_is_allowed(
     guarded: GuardedServer, producer: Tidemill, fleet: tuple[Command, Command]
 ) -> None:
@@ -80,6 +81,7 @@ def test_recurring_jobs_are_published_made_and_removed(
     assert guarded.denials() == []
 
 
+@pytest.mark.interrupts
 def test_a_lost_workers_jobs_are_recovered_and_a_stopped_ones_handed_back(
     guarded: GuardedServer, producer: Tidemill, fleet: tuple[Command, Command], tmp_path: Path
 ) -> None:

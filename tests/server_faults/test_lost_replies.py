@@ -38,6 +38,7 @@ def ends_of_jobs(server: Server) -> Counter[str]:
     return found
 
 
+@pytest.mark.interrupts
 @pytest.mark.parametrize(("life", "script"), CALLS, ids=[script for _, script in CALLS])
 def test_a_reply_that_is_lost_costs_nothing_and_nothing_happens_twice(
     server: Server, url: str, life: Life, script: str

@@ -148,6 +148,7 @@ def test_a_result_is_settled_though_the_settlements_connection_is_silent(
     assert runs == [1, 2]
 
 
+@pytest.mark.interrupts
 def test_a_silent_subscription_is_replaced_and_cancellations_are_prompt_again(
     mill: Tidemill, behind: Tidemill, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,9 +14,6 @@ TESTS = Path(__file__).resolve().parent.parent
 APP = "worker.jobs_app:mill"
 # A worker in one process, which a test can signal. The default runs it under a supervisor: test_supervisor.py.
 ALONE = "--no-supervisor"
-# For a command that is not measured by coverage. Under a tracer CPython 3.11 stands still while an exception that was
-# sent to a thread waits for it to leave a call into C.
-UNTRACED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
 
 
 class Command:

@@ -68,6 +68,7 @@ def test_only_the_chosen_errors_are_retried(mill: Tidemill, policy: Retry, attem
     assert job.attempt == attempts
 
 
+@pytest.mark.interrupts
 def test_a_job_may_bring_a_policy_and_a_timeout_of_its_own(mill: Tidemill) -> None:
     @mill.task(timeout=60, retry=Retry(max_attempts=9, dont_retry_on=(Refused,)))
     def fail(how: str) -> None:

@@ -23,6 +23,7 @@ def spin() -> None:
         pause.wait(0.005)
 
 
+@pytest.mark.interrupts
 def test_a_timeout_raises_the_exception_of_rq_in_the_job(mill: Tidemill) -> None:
     seen: list[BaseException] = []
 
@@ -40,6 +41,7 @@ def test_a_timeout_raises_the_exception_of_rq_in_the_job(mill: Tidemill) -> None
     assert isinstance(seen[0], JobTimeoutException)
 
 
+@pytest.mark.interrupts
 def test_a_job_that_catches_the_timeout_and_goes_on_has_timed_out_when_it_returns(mill: Tidemill) -> None:
     @mill.task(timeout=0.1)
     def stubborn() -> str:
@@ -51,6 +53,7 @@ def test_a_job_that_catches_the_timeout_and_goes_on_has_timed_out_when_it_return
         stubborn.enqueue().result(timeout=10)
 
 
+@pytest.mark.interrupts
 def test_a_running_job_is_cancelled_with_an_exception(mill: Tidemill) -> None:
     started = threading.Event()
     seen: list[BaseException] = []
@@ -74,6 +77,7 @@ def test_a_running_job_is_cancelled_with_an_exception(mill: Tidemill) -> None:
     assert job.state == "cancelled"
 
 
+@pytest.mark.interrupts
 def test_a_job_may_look_whether_it_should_stop(mill: Tidemill) -> None:
     started, stopped = threading.Event(), threading.Event()
 
@@ -97,6 +101,7 @@ def test_a_job_may_look_whether_it_should_stop(mill: Tidemill) -> None:
             job.result(timeout=10)
 
 
+@pytest.mark.interrupts
 def test_a_timeout_that_races_with_the_end_of_the_job_hits_nothing_else(mill: Tidemill) -> None:
     @mill.task()
     def short(seconds: float) -> float:

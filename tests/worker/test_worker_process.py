@@ -13,7 +13,7 @@ from tidemill import Tidemill
 from tidemill.task import Task
 from tidemill_consumers.settings import WorkerSettings
 from worker import jobs_app
-from worker.processes import ALONE, APP, UNTRACED, is_alive, lines, running
+from worker.processes import ALONE, APP, is_alive, lines, running
 
 
 def workers(mill: Tidemill) -> dict[int, str]:
@@ -38,6 +38,7 @@ def test_sigterm_lets_running_jobs_finish_and_hands_back_the_rest_at_once(app: T
     assert app.inspect.queue("default").running == 0
 
 
+@pytest.mark.interrupts
 def test_what_outlives_the_grace_is_handed_back_at_once(app: Tidemill, tmp_path: Path) -> None:
     journals = [tmp_path / f"journal-{number}" for number in range(3)]
     with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--grace=0.2") as worker:
@@ -100,12 +101,13 @@ def test_a_worker_that_was_paused_and_continued_hears_the_signal_that_came_meanw
         assert worker.wait() == 0
 
 
+@pytest.mark.interrupts
 @pytest.mark.parametrize("role", ["settlement", "reader", "lease"])
 def test_a_worker_whose_thread_has_died_ends_with_an_error_and_hands_back_what_it_can(
     app: Tidemill, tmp_path: Path, role: str
 ) -> None:
     command = ("worker", APP, ALONE, "--lease=1", "--concurrency=2")
-    with running(tmp_path / "log", app.url, *command, **UNTRACED) as worker:
+    with running(tmp_path / "log", app.url, *command) as worker:
         assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
         jobs_app.end_thread.enqueue(role)
         jobs_app.add.enqueue(1, 2)  # the exception is raised when the thread wakes up
