@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tidemill import durability, settings, telemetry
@@ -16,7 +17,7 @@ from tidemill.errors import (
     ServerUnsuitable,
     TidemillError,
 )
-from tidemill.ids import new_id
+from tidemill.ids import new_id, new_ids
 from tidemill.job import Job, JobState, known_state
 from tidemill.options import Options
 from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
@@ -37,7 +38,7 @@ class Arguments(Protocol):
     def kwargs(self) -> Mapping[str, object]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: it is made for every call, and a frozen one takes twice as long to make
 class Plan:
     """What is to be enqueued: calls of one task with the same options."""
 
@@ -80,7 +81,9 @@ def _encode(plan: Plan) -> list[NewJob]:
         raise InvalidInput("job_id and unique name one job: enqueue_many can't share them among several")
     unique = plan.client.scripts.keys.digest(plan.task, options.unique) if options.unique else ""
     encode = plan.client.codec.encode_call
-    return [NewJob(options.job_id or new_id(), unique, encode(item.args, item.kwargs)) for item in plan.calls]
+    bodies = [encode(item.args, item.kwargs) for item in plan.calls]
+    ids = [options.job_id or new_id()] if len(bodies) == 1 else new_ids(len(bodies))
+    return list(map(NewJob, ids, repeat(unique), bodies))
 
 
 def _signed(signing: Signing, plan: Plan, queue: str, new: list[NewJob]) -> list[NewJob]:
@@ -134,7 +137,11 @@ def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]
                 f"queue {queue!r} is full: {answer.waiting} jobs are in it, its limit is {answer.limit}; "
                 f"none of these {len(new)} was enqueued"
             )
-    return [_job(plan, job, reply) for job, reply in zip(new, answer, strict=True)]
+    client = plan.client
+    return [
+        _holder(plan, reply) if reply.holder else Job(client, job.id, known_state(reply.state))
+        for job, reply in zip(new, answer, strict=True)
+    ]
 
 
 def _unknown(plan: Plan, new: list[NewJob], error: TidemillError) -> EnqueueUnknown:
@@ -152,9 +159,8 @@ def _unknown(plan: Plan, new: list[NewJob], error: TidemillError) -> EnqueueUnkn
     )
 
 
-def _job(plan: Plan, new: NewJob, reply: Enqueued) -> Job[Any]:
-    if reply.code != "conflict":
-        return Job(plan.client, new.id, known_state(reply.state))
+def _holder(plan: Plan, reply: Enqueued) -> Job[Any]:
+    """The job that holds the unique key, in place of a new one."""
     if plan.options.on_conflict == "raise":
         raise JobExists(
             f"a job of {plan.task} with unique={plan.options.unique!r} is not over: "

@@ -59,6 +59,8 @@ class JobState(StrEnum):
 _NEW, _S, _R, _RUN = None, JobState.SCHEDULED, JobState.READY, JobState.RUNNING
 _OK, _DEAD, _CANCELLED, _EXPIRED = JobState.SUCCEEDED, JobState.DEAD, JobState.CANCELLED, JobState.EXPIRED
 
+_STATES: Final = {str(state): state for state in JobState}
+
 # script -> (from, to) pairs. A script that finds a cancel flag or an expiry may end the job instead of its own arrow.
 TRANSITIONS: Final[dict[str, frozenset[tuple[JobState | None, JobState]]]] = {
     "enqueue": frozenset({(_NEW, _S), (_NEW, _R)}),
@@ -243,10 +245,7 @@ def _not_found(job_id: str) -> JobNotFound:
 
 def known_state(text: str) -> JobState:
     """The state. A foreign hand's text is a dead letter's: the worker will bury it with that reason."""
-    try:
-        return JobState(text)
-    except ValueError:
-        return JobState.DEAD
+    return _STATES.get(text, JobState.DEAD)
 
 
 def state_of(record: Record) -> JobState:

@@ -24,5 +24,5 @@ RETRY_CAP_SECONDS: Final = 1.0
 # Connections of one event loop, however many coroutines talk to the server at the same time.
 ASYNC_CONNECTIONS: Final = 16
 
-# A chunk of enqueue_many: one script call of about half a millisecond on the server.
+# A chunk of enqueue_many: one script call of about a millisecond on the server.
 ENQUEUE_CHUNK_JOBS: Final = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +12,15 @@ from redis.exceptions import ResponseError
 
 from tidemill import settings
 from tidemill.connection.attempts import Attempts, checked, conduct, examine
-from tidemill.connection.driver import LOST, is_out_of_step, make_async_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.driver import (
+    LOST,
+    is_out_of_step,
+    make_async_wire,
+    merge_loaded,
+    missing_scripts,
+    pack,
+    with_loads,
+)
 from tidemill.connection.sentinel import locate
 from tidemill.errors import TidemillError
 from tidemill.target import Target
@@ -27,6 +35,7 @@ class _AsyncLine:
 
     def __init__(self, target: Target, reply_timeout_seconds: float) -> None:
         self._target = target
+        self._reply_timeout_seconds = reply_timeout_seconds
         self.facts: Facts = {}
         self.is_cut = False  # by `interrupt`
         self._place = locate(target)
@@ -36,15 +45,20 @@ class _AsyncLine:
     async def connect(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._place.enter(self)
-        await self._wire.connect()
+        async with asyncio.timeout(self._reply_timeout_seconds):
+            await self._wire.connect()
         self._place.check(await self._talk(self._place.questions) if self._place.questions else ())
         if not self._target.examined:
             examine(self._target, (await self._talk([("INFO",)]))[0])
 
     async def _talk(self, words: Sequence[Sequence[object]]) -> list[object]:
-        with _cancellation_kept():
-            await self._wire.send_packed_command(self._wire.pack_commands(words), check_health=False)
-        return [await self._read() for _ in words]
+        replies: list[object] = []
+        async with asyncio.timeout(self._reply_timeout_seconds) as limit:
+            await self._wire.send_packed_command(pack(words), check_health=False)
+            for _ in words:
+                limit.reschedule(asyncio.get_running_loop().time() + self._reply_timeout_seconds)
+                replies.append(await self._read())
+        return replies
 
     async def _read(self) -> object:
         try:
@@ -86,18 +100,6 @@ class _AsyncLine:
         self._place.leave(self)
         with contextlib.suppress(*LOST):
             await self._wire.disconnect()
-
-
-@contextlib.contextmanager
-def _cancellation_kept() -> Generator[None]:
-    """The driver sends by `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes when the
-    inner task has just ended: the call would go on as if nobody had cancelled it.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    yield
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
 
 
 def _slots() -> asyncio.Semaphore:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, cast
 
 import redis
+from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from redis import exceptions
 from redis.asyncio import connection as async_connection
 from redis.backoff import NoBackoff
@@ -42,6 +43,8 @@ _BY_CLASS: Final[dict[type[object], Fault]] = {
     exceptions.NoPermissionError: Fault.DENIED,
 }
 
+_pack_command = cast(Callable[[tuple[object, ...]], bytes], pack_command)
+
 # A peer that vanished without a word (a power cut, a dropped NAT entry) is noticed after about a minute, also by a
 # connection that only listens.
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -54,7 +57,6 @@ class Wire(Protocol):
 
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
-    def pack_commands(self, commands: Sequence[Sequence[object]]) -> list[bytes]: ...
     def send_packed_command(self, command: list[bytes], check_health: bool = ...) -> None: ...
     def read_response(self, *, timeout: float = ...) -> object: ...
     def can_read(self, timeout: float = ...) -> bool: ...
@@ -79,8 +81,10 @@ def make_wire(url: str, reply_timeout_seconds: float) -> Wire:
 
 
 def make_async_wire(url: str, reply_timeout_seconds: float) -> AsyncWire:
-    """As `make_wire`."""
-    options = _options(url, reply_timeout_seconds)
+    """As `make_wire`; but once connected, the time for an answer is the caller's to limit: redis-py would make a task
+    of each send for that.
+    """
+    options = _options(url, reply_timeout_seconds) | {"socket_timeout": None}
     # redis-py names its sync class in the options for unix:// and rediss://; the async ones have the same names.
     name = cast(type, options.pop("connection_class", redis.Connection)).__name__
     return cast(AsyncWire, _construct(getattr(async_connection, name), options, url))
@@ -110,6 +114,11 @@ def _construct(kind: Callable[..., Any], options: dict[str, Any], url: str) -> A
     except TypeError as error:  # a query parameter that the driver does not know
         unknown = str(error).rpartition("argument ")[2]
         raise InvalidInput(f"server URL {mask_url(url)!r} can't be read: unknown option {unknown}") from error
+
+
+def pack(commands: Sequence[Sequence[object]]) -> list[bytes]:
+    """The commands as they are sent: in one piece, by the packer that redis-py's sync connections use."""
+    return [b"".join([_pack_command(tuple(words)) for words in commands])]
 
 
 def fault_of(error: Exception) -> Fault:

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from tidemill import settings
 from tidemill.connection.attempts import Attempts, checked, conduct, driver_errors_mapped, examine
-from tidemill.connection.driver import LOST, is_out_of_step, make_wire, merge_loaded, missing_scripts, with_loads
+from tidemill.connection.driver import LOST, is_out_of_step, make_wire, merge_loaded, missing_scripts, pack, with_loads
 from tidemill.connection.sentinel import locate
 from tidemill.errors import TidemillError
 from tidemill.target import Target
@@ -45,7 +45,7 @@ class Line:
             raise
 
     def _talk(self, words: Sequence[Sequence[object]]) -> list[object]:
-        self._wire.send_packed_command(self._wire.pack_commands(words), check_health=False)
+        self._wire.send_packed_command(pack(words), check_health=False)
         return [self._read() for _ in words]
 
     def _read(self) -> object:
@@ -79,7 +79,7 @@ class Line:
     def run_blocking(self, command: Command[T], block_seconds: float) -> T:
         """As `run`, for a plain command that the server answers after `block_seconds` at the latest."""
         with driver_errors_mapped(self._target):
-            self._wire.send_packed_command(self._wire.pack_commands([command.words]), check_health=False)
+            self._wire.send_packed_command(pack([command.words]), check_health=False)
             return command.parse(self._wire.read_response(timeout=block_seconds + self._reply_timeout_seconds))
 
     def subscribe(self, channels: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ class Line:
         a subscription says nothing by itself.
         """
         with driver_errors_mapped(self._target):
-            self._wire.send_packed_command(self._wire.pack_commands([("SSUBSCRIBE", *channels)]))
+            self._wire.send_packed_command(pack([("SSUBSCRIBE", *channels)]))
             missing = len(channels)
             while missing:
                 answer = self._wire.read_response()

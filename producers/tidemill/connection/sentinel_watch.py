@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tidemill.connection.driver import DRIVER_ERRORS, LOST, Wire, make_wire
+from tidemill.connection.driver import DRIVER_ERRORS, LOST, Wire, make_wire, pack
 from tidemill.sentinel_url import SentinelUrl
 
 # A sentinel answers from its memory: one that takes longer is passed over, as it may have died with the primary.
@@ -93,7 +93,7 @@ class SentinelWatch:
 
 def talk(wire: Wire, words: tuple[object, ...], replies: int = 1) -> object:
     """The last reply to one command. Raises the driver's errors."""
-    wire.send_packed_command(wire.pack_commands([words]), check_health=False)
+    wire.send_packed_command(pack([words]), check_health=False)
     return [wire.read_response() for _ in range(replies)][-1]
 
 

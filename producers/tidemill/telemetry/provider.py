@@ -35,14 +35,16 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 # W3C Trace Context, version 00: the only one that is ever written into a record.
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _TRACE_API = "opentelemetry.trace"
+_CONTEXT_API = "opentelemetry.context"
 _UNKNOWN = object()
 
 
-class _TraceApi(Protocol):
+class _Api(Protocol):
     def get_current_span(self) -> Span: ...
+    def get_current(self) -> Context: ...
 
 
-_modules = cast("dict[str, _TraceApi]", sys.modules)
+_modules = cast("dict[str, _Api]", sys.modules)
 
 
 class FromProvider(Generic[Made]):
@@ -115,7 +117,7 @@ def meter_now_or_later() -> Meter:
 def current_span_context() -> SpanContext | None:
     """The context of the span that this code runs in, whoever started it; None outside of any."""
     get_current_span = getattr(_modules.get(_TRACE_API), "get_current_span", None)
-    if get_current_span is None:
+    if get_current_span is None or not _modules[_CONTEXT_API].get_current():  # an empty context holds no span
         return None
     context: SpanContext = get_current_span().get_span_context()
     return context if context.is_valid else None

@@ -48,9 +48,14 @@ def _translation() -> tuple[bytes, bytes]:
 _MARKS, _UNMARKED = _translation()
 
 
-def may_be_deep(data: bytes) -> bool:
-    """Whether `data` has enough container bytes to be nested deeper than MAX_DEPTH_LEVELS."""
-    return len(data) > MAX_DEPTH_LEVELS and len(data.translate(_MARKS, _UNMARKED)) > MAX_DEPTH_LEVELS
+def openers(data: bytes) -> bytes:
+    """The bytes of `data` that could open a container, as `C`, or an extension, as `E`: one look for all bounds."""
+    return data.translate(_MARKS, _UNMARKED)
+
+
+def may_be_deep(found: bytes) -> bool:
+    """Whether these are openers enough to be nested deeper than MAX_DEPTH_LEVELS."""
+    return len(found) > MAX_DEPTH_LEVELS
 
 
 def max_parts(max_bytes: int) -> int:
@@ -62,14 +67,14 @@ def too_many_parts(most: int) -> str:
     return f"made of more than {most} lists, maps, dates and other values with a type"
 
 
-def may_have_more_parts(data: bytes, most: int) -> bool:
-    """Whether `data` has enough bytes that could open a container or an extension for more than `most` parts."""
-    return len(data) > most and len(data.translate(None, _UNMARKED)) > most
+def may_have_more_parts(found: bytes, max_bytes: int) -> bool:
+    """Whether these are openers enough for more parts than a body of up to `max_bytes` may have."""
+    return len(found) > MAX_PARTS and len(found) > max_parts(max_bytes)
 
 
-def may_have_extensions(data: bytes) -> bool:
-    """Whether `data` has a byte that could open an extension."""
-    return b"E" in data.translate(_MARKS, _UNMARKED)
+def may_have_extensions(found: bytes) -> bool:
+    """Whether one of these openers could open an extension."""
+    return b"E" in found
 
 
 def nested_deeper(value: object, limit_levels: int) -> bool:
@@ -99,7 +104,7 @@ def is_list(value: object) -> TypeGuard[list[object]]:
 
 def is_text_map(value: object) -> TypeGuard[dict[str, object]]:
     """Whether a value that was read is a map whose keys are all text."""
-    return type(value) is dict and all(type(key) is str for key in cast("dict[object, object]", value))
+    return type(value) is dict and (not value or all(type(key) is str for key in cast("dict[object, object]", value)))
 
 
 def map_of_pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:

@@ -29,7 +29,7 @@ class Attempt(Protocol):
     def seconds_left(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: as `Command`
 class Dialogue(Generic[T]):
     """`begin` makes the generator; it sets `may_be_applied` as soon as an answer says that something was."""
 

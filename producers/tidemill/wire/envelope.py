@@ -32,6 +32,7 @@ from tidemill.wire.bounds import (
     may_have_extensions,
     may_have_more_parts,
     nested_deeper,
+    openers,
     refuse_collisions,
     refuse_type,
     sizes,
@@ -129,10 +130,11 @@ class _Encoder:
                 f"{form.noun} {form.verb} {sizes(len(data), max_bytes)}: "
                 "send a reference (a path, a key, a URL) instead"
             )
-        if _has_more_parts(data, most := max_parts(max_bytes)):
-            raise PayloadTooLarge(f"{form.noun} {form.verb} {too_many_parts(most)}: send a reference instead")
-        if may_be_deep(data) and nested_deeper(value, form.max_levels):
-            raise self._explained(form, value, UnserializableValue(TOO_DEEP))
+        if may_be_deep(found := openers(data)):  # else it can't have many parts either
+            if may_have_more_parts(found, max_bytes) and _has_more_parts(data, most := max_parts(max_bytes)):
+                raise PayloadTooLarge(f"{form.noun} {form.verb} {too_many_parts(most)}: send a reference instead")
+            if nested_deeper(value, form.max_levels):
+                raise self._explained(form, value, UnserializableValue(TOO_DEEP))
         return data
 
     def _pack(self, value: object) -> bytes:
@@ -196,10 +198,11 @@ class _Decoder:
         try:
             if len(data) > max_bytes:
                 raise CorruptRecord(f"{sizes(len(data), max_bytes)} here")
-            if _has_more_parts(data, most := max_parts(max_bytes)):
+            found = openers(data)
+            if may_have_more_parts(found, max_bytes) and _has_more_parts(data, most := max_parts(max_bytes)):
                 raise CorruptRecord(too_many_parts(most))
-            value = self._unpack(data)
-            if may_be_deep(data) and nested_deeper(value, form.max_levels):
+            value = self._unpack(data, found)
+            if may_be_deep(found) and nested_deeper(value, form.max_levels):
                 raise CorruptRecord(TOO_DEEP)
         except MemoryError:
             raise  # the machine's fault, not the record's: the bounds above do not let bytes cause it
@@ -207,10 +210,10 @@ class _Decoder:
             raise CorruptRecord(f"{form.noun} can't be read: {_reason(error)}") from error
         return value
 
-    def _unpack(self, data: bytes, level: int = 0) -> object:
+    def _unpack(self, data: bytes, found: bytes, level: int = 0) -> object:
         if len(data) > _UNCHECKED_STRUCTURE_BYTES:
             _refuse_false_headers(data)
-        if not may_have_extensions(data):
+        if not may_have_extensions(found):
             return _unpackb(data, strict_map_key=False)
         hook = self._hooks[level]
         value = _unpackb(data, strict_map_key=False, ext_hook=hook, object_pairs_hook=map_of_pairs)
@@ -226,7 +229,7 @@ class _Decoder:
             return restore(code, payload)
         if level > MAX_DEPTH_LEVELS:
             raise CorruptRecord(TOO_DEEP)
-        items = self._unpack(payload, level)
+        items = self._unpack(payload, openers(payload), level)
         if not is_list(items):
             raise CorruptRecord(f"extension type {code} does not hold an array")
         if code == DATACLASS:
@@ -344,9 +347,7 @@ class _Parts:
 
 
 def _has_more_parts(data: bytes, most: int) -> bool:
-    """Whether a body has more parts. Nearly always its bytes alone prove that it has not."""
-    if not may_have_more_parts(data, most):
-        return False
+    """Whether a body has more parts. (Nearly always its openers alone prove that it has not.)"""
     try:
         _Parts(most).count(data)
     except _TooManyParts:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from tidemill.wire.command import Argument, Command, call
@@ -12,7 +14,7 @@ from tidemill.wire.script import load
 from tidemill.wire.shard import Shard
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: as `Command`
 class NewJobs:
     """What the jobs of one enqueue call share. `due_ms` is unix time; without it, `delay_ms` counts from now."""
 
@@ -77,7 +79,7 @@ class Producing(Shard):
         self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "", keeps: Sequence[str] = ()
     ) -> Command[EnqueueAnswer]:
         """`keeps`: the durability levels that the caller will see to."""
-        arguments: list[Argument] = [
+        words: list[Argument] = [
             now_ms,
             shared.queue,
             shared.task,
@@ -90,10 +92,8 @@ class Producing(Shard):
             shared.trace,
             " ".join(keeps),
         ]
-        for job in jobs:
-            arguments += job
-
-        return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(arguments), _read_enqueued)
+        words.extend(chain.from_iterable(jobs))
+        return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(words), _read_enqueued)
 
     def cancel(self, job_ids: Sequence[str], now_ms: Argument = "") -> Command[list[str]]:
         """For each job: cancelled, running (its worker is told), the terminal state that it has, "" (unknown)."""
@@ -135,5 +135,11 @@ def _read_enqueued(reply: Any) -> EnqueueAnswer:
 
 
 def _each(words: Sequence[Any]) -> list[Enqueued]:
-    found = iter(texts(words))
-    return [Enqueued(*answer) for answer in zip(found, found, found, strict=True)]
+    found = iter(words)
+    return list(map(_enqueued, found, found, found))
+
+
+# Nearly all answers are one of a few, so each of these is read once.
+@lru_cache(maxsize=64)
+def _enqueued(code: bytes, holder: bytes, state: bytes) -> Enqueued:
+    return Enqueued(text(code), text(holder), text(state))
