@@ -44,7 +44,7 @@ _POP_THEN_PUSH: Final = """\
                 self._link.run(Command(("XADD", keys.ready(queue, "normal"), "*", "j", job), str))
                 self._link.run(Command(("HSET", keys.job(job.decode()), "s", "ready"), int))
         try:
-            return min("""
+            *answers"""
 
 _THREE_STEPS: Final = """\
                     for taken, outcome in (one for group in groups for one in group):
@@ -66,7 +66,7 @@ MUTANTS: Final = (
         "M2",
         "promote pops in the client, then pushes",
         "scheduler/tidemill_scheduler/promoter.py",
-        "        try:\n            return min(",
+        "        try:\n            *answers",
         _POP_THEN_PUSH,
     ),
     Mutant(
@@ -81,15 +81,15 @@ MUTANTS: Final = (
         "M4",
         "an enqueue that is repeated makes the job again",
         f"{_LUA}enqueue.lua",
-        "states[id] or read(id)[1], nil",
+        "states[id] or some_exist and read(id)[1], nil",
         "states[id], nil",
     ),
     Mutant(
         "M5",
         "ready streams are trimmed",
         f"{_LUA}lib/ticket.lua",
-        "(LANES[priority] or 'normal'), '*',",
-        "(LANES[priority] or 'normal'), 'MAXLEN', 3, '*',",
+        "'XADD', stream, '*',",
+        "'XADD', stream, 'MAXLEN', 3, '*',",
     ),
     Mutant(
         "M6",
@@ -117,8 +117,8 @@ MUTANTS: Final = (
         "M9",
         "tickets are acknowledged before the job has run",
         f"{_LUA}take.lua",
-        "  if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end\n  jobs",
-        "  if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end\n  drop_later(index, entry)\n  jobs",
+        "  if record.n then redis.pcall('ZREM', root .. 'expiring', id) end\n  jobs",
+        "  if record.n then redis.pcall('ZREM', root .. 'expiring', id) end\n  drop_later(index, entry)\n  jobs",
     ),
     Mutant(
         "M10",

@@ -194,6 +194,22 @@ CASES = [
     ),
     Case(
         "enqueue",
+        "the jobs of a chunk have what they share, and nothing of each other",
+        {},
+        _enqueue(("a", "k1", b"1" * 130), ("b", "", b"short"), ("c", "k2", b""), options=b"options", trace="trace"),
+        {
+            **KNOWN,
+            "job:a": _new("ready", o="options", g="trace", b="1" * 60, b1="1" * 60, b2="1" * 10, u="k1"),
+            "job:b": _new("ready", o="options", g="trace", b="short"),
+            "job:c": _new("ready", o="options", g="trace", b="", u="k2"),
+            "ready:q:normal": tickets("a", "b", "c", group=False),
+            "unique:k1": "a",
+            "unique:k2": "c",
+        },
+        [Enqueued("ready", "", "ready")] * 3,
+    ),
+    Case(
+        "enqueue",
         "a chunk answers for each of its jobs in order",
         {**KNOWN, "job:b": job("running"), "job:d": job("ready", u="digest"), "unique:digest": "d"},
         _enqueue(A, ("b", "", b"body"), ("c", "digest", b"body"), ("a", "", b"body"), ("e", "", b"body")),

@@ -411,6 +411,18 @@ CASES = [
     ),
     _refused("the ticket of a job that was cancelled goes", job("cancelled"), {"job:a": job("cancelled")}, ""),
     _refused("the ticket of a job that waits in the wheel goes", job("scheduled"), {"job:a": job("scheduled")}, ""),
+    Case(
+        "take",
+        "no field of a foreign hand passes for what was found wrong with a record",
+        {**LEASE, **_streams(normal=tickets("a")), "job:a": job("ready", corrupt="yes", foreign="yes")},
+        _take(),
+        {
+            **LEASE,
+            **_streams(normal=tickets("a@w1")),
+            "job:a": job("running", l="w1", a=1, j=NOW, corrupt="yes", foreign="yes"),
+        },
+        Takings([_taken("a")]),
+    ),
     _refused(
         "a record of no known state is a dead letter",
         job("flying\n", u="digest"),

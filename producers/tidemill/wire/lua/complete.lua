@@ -8,35 +8,44 @@ local now, incarnation, queue, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], number(AR
 local most = number(ARGV[5])
 expect_rows(6, 4)
 expect_stream(KEYS[1], queue)
-local codes, entries, ids = {}, {}, {}
-expect('zset', root .. 'done:' .. queue)
+local codes, entries, ids, records, results = {}, {}, {}, {}, {}
+local done, places, kept = root .. 'done:' .. queue, {}, {}
+expect('zset', done)
 
-local function succeed(id, result, unique, waiters, expires, own_ttl)
-  local key = root .. 'job:' .. id
-  if retain(queue, id, now, whole(own_ttl, ttl), waiters) then
-    if result == '' then
-      redis.call('HSET', key, 's', 'succeeded', 'f', now)
-    else
-      redis.call('HSET', key, 's', 'succeeded', 'f', now, 'r', result)
-    end
-    redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'e', 'x', 'y', 'm')
+local finished_at = text_of(now)
+
+local function succeed(key, result)
+  if result == '' then
+    redis.call('HSET', key, 's', 'succeeded', 'f', finished_at)
   else
-    redis.call('DEL', key)
+    redis.call('HSET', key, 's', 'succeeded', 'f', finished_at, 'r', result)
   end
-  over(id, unique, waiters, expires)
+  redis.call('HDEL', key, 'b', 'b1', 'b2', 'b3', 'o', 'e', 'x', 'y', 'm')
 end
 
 for i = 6, #ARGV, 4 do
   local id, attempt = ARGV[i], ARGV[i + 2]
   local record = read(id, 'l', 'a', 'u', 'w', 'n', 'z')
   if holds(record, incarnation, attempt) then
-    succeed(id, ARGV[i + 3], unpack(record, 4, 7))
-    entries[#entries + 1] = ARGV[i + 1]
-    ids[#ids + 1] = id
+    local last, ends = #ids + 1, end_of_record(now, whole(record[7], ttl), record[5])
+    ids[last], entries[last], results[last] = id, ARGV[i + 1], ARGV[i + 3]
+    records[last], kept[last] = record, ends ~= nil
+    if ends then
+      places[#places + 1] = ends
+      places[#places + 1] = id
+    end
     codes[#codes + 1] = 1
   else
     codes[#codes + 1] = settled(record, 'succeeded', incarnation, attempt) and 2 or 0
   end
+end
+
+-- Places first: should the rest fail half-way, no record says that it is over and is in no place of retention.
+if #places > 0 then redis.call('ZADD', done, unpack(places)) end
+for index, id in ipairs(ids) do
+  local key = root .. 'job:' .. id
+  if kept[index] then succeed(key, results[index]) else redis.call('DEL', key) end
+  over(id, unpack(records[index], 4, 6))
 end
 drop_tickets(KEYS[1], entries)
 trim(queue, most, #ids)

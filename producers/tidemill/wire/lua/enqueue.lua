@@ -36,21 +36,31 @@ local code = job.due > now and 'scheduled' or 'ready'
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
+local function answer(word, holder, state)
+  local last = #replies
+  replies[last + 1], replies[last + 2], replies[last + 3] = word, holder, state
+end
+
+local keys = {}
+for i = 12, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
+local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
 for i = 12, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
-  local answer = { code, '', code }
-  local state, holder = states[id] or read(id)[1], nil
+  local state, holder = states[id] or some_exist and read(id)[1], nil
   if state then
-    answer = { 'exists', '', state }
-  elseif unique ~= '' then
-    if locks[unique] then holder, state = locks[unique], code else holder, state = holder_of(unique) end
-    if holder then answer = { 'conflict', holder, state } end
+    answer('exists', '', state)
+  else
+    if unique ~= '' then
+      if locks[unique] then holder, state = locks[unique], code else holder, state = holder_of(unique) end
+    end
+    if holder then
+      answer('conflict', holder, state)
+    else
+      answer(code, '', code)
+      news[#news + 1] = i
+      states[id], locks[unique] = code, id
+    end
   end
-  if answer[1] == code then
-    news[#news + 1] = i
-    states[id], locks[unique] = code, id
-  end
-  for _, word in ipairs(answer) do replies[#replies + 1] = word end
 end
 if #news == 0 then
   -- WAIT answers for the writes of its own connection: without one it would answer at once, though an earlier call,

@@ -7,7 +7,8 @@
 --       then for each ticket that was delivered before: index of its stream in KEYS, entry id, job id
 -- returns {'lost'} when this incarnation holds no lease;
 --         {'ok', paused, missing, jobs}: paused = indexes of the settings of paused queues, missing = indexes of
---         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then RECORD from `t` on}
+--         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
+--         of its record}
 -- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
@@ -16,11 +17,9 @@ for i = 8, #ARGV, 3 do
   if not KEYS[number(ARGV[i])] then refuse('there is no such stream') end
 end
 if not redis.call('ZSCORE', KEYS[1], incarnation) then return { 'lost' } end
-local RECORD = { 'l', 'x', 'u', 'w', 'n', 'z', 'a', 'v', 't', 'b', 'b1', 'b2', 'b3', 'o', 'k', 'c', 'd', 'g', 'e', 'q' }
--- `read` puts the state before them: l is the 2nd, x the 3rd, u w n z the 4th to 7th, a v the 8th and 9th, k the 16th,
--- q the last.
 local KEPT = { ttl = number(ARGV[6]), most = number(ARGV[7]) }
 local jobs, paused, missing, stale = {}, {}, {}, {}
+local taken_at = text_of(now)
 local ended = { expire = {}, cancel = {}, bury = {} }
 
 -- A record that no Tidemill wrote becomes a dead letter with that reason, and its neighbours run.
@@ -32,20 +31,20 @@ local function bury_corrupt(queue, id, record)
   end
   local message = 'the record is not one that Tidemill wrote: ' .. record.corrupt
   local reason = cmsgpack.pack({ type = 'CorruptRecord', message = message, traceback = '' })
-  bury(queue, id, now, reason, { unpack(record, 4, 6) })
+  bury(queue, id, now, reason, { record.u, record.w, record.n })
 end
 
 -- A stray is a job that this incarnation took, but whose reply was lost on the way.
-local function is_stray(record) return record[1] == 'running' and record[2] == incarnation end
+local function is_stray(record) return record[1] == 'running' and record.l == incarnation end
 
 -- Returns how the ticket ends when the job is not to run: an event's name, '' for a ticket without a job. A ticket may
 -- outlive its job, and find a later one of the same id: that one has a ticket of its own, perhaps in another queue.
 local function refusal(record, queue, may_be_stray)
   if record.corrupt then return 'bury' end
   if record[1] ~= 'ready' and not (may_be_stray and is_stray(record)) then return '' end
-  if (record[#RECORD + 1] or queue) ~= queue then return '' end
-  if record[3] then return 'cancel' end
-  if record[6] and whole(record[6], now) <= now then return 'expire' end
+  if (record.q or queue) ~= queue then return '' end
+  if record.x then return 'cancel' end
+  if record.n and whole(record.n, now) <= now then return 'expire' end
 end
 
 local function refuse(how, queue, id, record)
@@ -53,7 +52,8 @@ local function refuse(how, queue, id, record)
   if how == 'bury' then
     bury_corrupt(queue, id, record)
   else
-    finish(how == 'cancel' and 'cancelled' or 'expired', queue, id, now, { unpack(record, 4, 7) }, KEPT)
+    local state, life = how == 'cancel' and 'cancelled' or 'expired', { record.u, record.w, record.n, record.z }
+    finish(state, queue, id, now, life, KEPT)
   end
   table.insert(ended[how], id)
 end
@@ -66,17 +66,16 @@ end
 -- A ticket of a job that runs is only delivered again when somebody has destroyed the group, and what was pending with
 -- it. The holder gets it back, so that its job is found should it die; a holder that is gone has died: see recover.lua.
 local function leave_to_holder(index, entry, id, record)
-  if record[2] == incarnation then return end
-  if record[2] and redis.call('ZSCORE', KEYS[1], record[2]) then
-    redis.call('XCLAIM', KEYS[index], GROUP, record[2], 0, entry, 'JUSTID')
+  if record.l == incarnation then return end
+  if record.l and redis.call('ZSCORE', KEYS[1], record.l) then
+    redis.call('XCLAIM', KEYS[index], GROUP, record.l, 0, entry, 'JUSTID')
     return
   end
   redis.call('XADD', KEYS[index], '*', 'j', id)
-  local key, blame = root .. 'job:' .. id, 1
-  if redis.call('HEXISTS', key, 'h') == 1 then blame = 0 end
-  redis.call('HSET', key, 's', 'ready', 'k', whole(record[16], 0) + blame, 'v', whole(record[9], 0) + 1)
+  local key, blame = root .. 'job:' .. id, record.h and 0 or 1
+  redis.call('HSET', key, 's', 'ready', 'k', whole(record.k, 0) + blame, 'v', whole(record.v, 0) + 1)
   redis.call('HDEL', key, 'm', 'h')
-  expire_again(id, record[6])
+  expire_again(id, record.n)
   drop_later(index, entry)
 end
 
@@ -87,8 +86,8 @@ local function queue_of(index)
 end
 
 local function start(index, entry, id, may_be_stray)
-  local record, queue = examine(id, unpack(RECORD)), queue_of(index)
-  local is_here = (record[#RECORD + 1] or queue) == queue
+  local record, queue = examine_all(id), queue_of(index)
+  local is_here = (record.q or queue) == queue
   if record[1] == 'running' and is_here and not (may_be_stray and is_stray(record)) then
     leave_to_holder(index, entry, id, record)
     return 0
@@ -99,17 +98,21 @@ local function start(index, entry, id, may_be_stray)
     drop_later(index, entry)
     return 0
   end
-  local attempt, uncounted = whole(record[8], 0) + 1, whole(record[9], 0)
+  local key, attempt, uncounted = root .. 'job:' .. id, whole(record.a, 0) + 1, whole(record.v, 0)
   if is_stray(record) then
     uncounted = uncounted + 1
-    redis.call('HSET', root .. 'job:' .. id, 'a', attempt, 'j', now, 'v', uncounted)
+    redis.call('HSET', key, 'a', attempt, 'j', now, 'v', uncounted)
   else
-    redis.call('HSET', root .. 'job:' .. id, 's', 'running', 'l', incarnation, 'a', attempt, 'j', now)
+    redis.call('HSET', key, 's', 'running', 'l', incarnation, 'a', attempt, 'j', taken_at)
   end
   -- Whose worker died before is not blamed again for having been taken: its worker says when it starts (hold.lua).
-  if whole(record[16], 0) > 0 then redis.call('HSET', root .. 'job:' .. id, 'h', 1) end
-  if record[6] then redis.pcall('ZREM', root .. 'expiring', id) end
-  jobs[#jobs + 1] = { index, entry, id, attempt, uncounted, unpack(record, 10, #RECORD) }
+  if whole(record.k, 0) > 0 then redis.call('HSET', key, 'h', 1) end
+  if record.n then redis.pcall('ZREM', root .. 'expiring', id) end
+  jobs[#jobs + 1] = {
+    index, entry, id, attempt, uncounted, record.t or false,
+    record.b or false, record.b1 or false, record.b2 or false, record.b3 or false, record.o or false,
+    record.k or false, record.c or false, record.d or false, record.g or false, record.e or false,
+  }
   return 1
 end
 
@@ -136,13 +139,13 @@ end
 
 -- Nothing starts while a queue is paused: the ticket goes back to its stream, behind the others.
 local function hand_back(index, entry, id)
-  local record = examine(id, 'l', 'n', 'v')
+  local record = examine_all(id)
   if record[1] == 'ready' or record[1] == 'running' or record.corrupt then
     redis.call('XADD', KEYS[index], '*', 'j', id)
   end
   if is_stray(record) then
-    redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record[4], 0) + 1)
-    expire_again(id, record[3])
+    redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record.v, 0) + 1)
+    expire_again(id, record.n)
   end
   drop_later(index, entry)
 end

@@ -4,3 +4,6 @@ local function clock(given)
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+
+-- For the commands of each job: Redis takes a text as it is, but prints a number with seventeen digits, slowly.
+local function text_of(whole_number) return string.format('%.0f', whole_number) end

@@ -4,44 +4,59 @@
 local BODY_PART_BYTES, BODY_PARTS = 60, 4
 local BODY_FIELDS = { 'b', 'b1', 'b2', 'b3' }
 
-local function add_body(fields, body)
-  if #body > BODY_PART_BYTES * BODY_PARTS then
-    fields[#fields + 1] = 'b'
-    fields[#fields + 1] = body
-    return
-  end
-  for part = 1, math.max(1, math.ceil(#body / BODY_PART_BYTES)) do
-    fields[#fields + 1] = BODY_FIELDS[part]
-    fields[#fields + 1] = string.sub(body, (part - 1) * BODY_PART_BYTES + 1, part * BODY_PART_BYTES)
-  end
-end
-
-local function add_optional(fields, name, value)
+-- What the records of a call have in common is written once, and stays in front when `fields` is used again.
+local function add(fields, name, value)
   if value and value ~= '' then
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
 end
 
+local function shared_fields(job, now)
+  local later = job.due > now
+  local fields = { 's', later and 'scheduled' or 'ready', 'q', job.queue, 't', job.task, 'c', text_of(now) }
+  if job.priority ~= 'normal' then add(fields, 'p', job.priority) end
+  if later then add(fields, 'd', text_of(job.due)) end
+  add(fields, 'n', job.expires)
+  add(fields, 'z', job.result_ttl)
+  add(fields, 'o', job.options)
+  add(fields, 'g', job.trace)
+  return fields
+end
+
+-- Writes a body behind the first `last` fields, and returns how many there are now.
+local function put_body(fields, last, body)
+  local parts = math.ceil(#body / BODY_PART_BYTES)
+  if parts <= 1 or parts > BODY_PARTS then
+    fields[last + 1], fields[last + 2] = 'b', body
+    return last + 2
+  end
+  for part = 1, parts do
+    fields[last + 1] = BODY_FIELDS[part]
+    fields[last + 2] = string.sub(body, (part - 1) * BODY_PART_BYTES + 1, part * BODY_PART_BYTES)
+    last = last + 2
+  end
+  return last
+end
+
 -- The place comes before the record: should the place be of a foreign type, nothing has been written, and a call that
 -- is repeated does not find a record that says "already there" for a job that is nowhere.
 local function create(job, id, unique, body, now)
-  local later = job.due > now
-  if later then
-    redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due, id)
+  if not job.fields then
+    job.fields = shared_fields(job, now)
+    job.shared, job.stream, job.due_text = #job.fields, stream_of(job.queue, job.priority), text_of(job.due)
+  end
+  if job.due > now then
+    redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due_text, id)
   else
-    issue_ticket(job.queue, job.priority, id)
+    add_ticket(job.stream, id)
   end
   if job.expires then redis.call('ZADD', root .. 'expiring', job.expires, id) end
   if unique ~= '' then redis.call('SET', root .. 'unique:' .. unique, id) end
-  local fields = { 's', later and 'scheduled' or 'ready', 'q', job.queue, 't', job.task, 'c', now }
-  add_body(fields, body)
-  if job.priority ~= 'normal' then add_optional(fields, 'p', job.priority) end
-  if later then add_optional(fields, 'd', job.due) end
-  add_optional(fields, 'n', job.expires)
-  add_optional(fields, 'z', job.result_ttl)
-  add_optional(fields, 'o', job.options)
-  add_optional(fields, 'g', job.trace)
-  add_optional(fields, 'u', unique)
-  redis.call('HSET', root .. 'job:' .. id, unpack(fields))
+  local fields, last = job.fields, put_body(job.fields, job.shared, body)
+  if unique ~= '' then
+    fields[last + 1], fields[last + 2] = 'u', unique
+    last = last + 2
+  end
+  redis.call('HSET', root .. 'job:' .. id, unpack(fields, 1, last))
 end

@@ -8,7 +8,7 @@ local function reschedule(name, width, more)
   expect_rows(6, width)
   expect_stream(KEYS[1], queue)
   expect_key(KEYS[2], root .. 'wheel:' .. queue)
-  local codes, entries, held, ids, cancelled, soonest = {}, {}, {}, {}, {}, nil
+  local codes, entries, held, ids, cancelled, places, soonest = {}, {}, {}, {}, {}, {}, nil
   expect('zset', KEYS[2], root .. 'agenda', root .. 'done:' .. queue, root .. 'expiring')
   for i = 6, #ARGV, width do
     local id, attempt = ARGV[i], ARGV[i + 2]
@@ -18,12 +18,19 @@ local function reschedule(name, width, more)
       codes[#codes + 1] = 1
       entries[#entries + 1] = ARGV[i + 1]
       held[#held + 1] = { i, due, record }
-      if not record[4] and (not soonest or due < soonest) then soonest = due end
+      if not record[4] then
+        if not soonest or due < soonest then soonest = due end
+        places[#places + 1] = due
+        places[#places + 1] = id
+      end
     else
       codes[#codes + 1] = settled(record, 'scheduled', incarnation, attempt) and 2 or 0
     end
   end
-  if soonest then set_due(queue, soonest) end
+  if soonest then
+    set_due(queue, soonest)
+    redis.call('ZADD', KEYS[2], unpack(places))
+  end
   for _, one in ipairs(held) do
     local i, due, record = unpack(one)
     local id, key = ARGV[i], root .. 'job:' .. ARGV[i]
@@ -31,7 +38,6 @@ local function reschedule(name, width, more)
       finish('cancelled', queue, id, now, { unpack(record, 5, 8) }, kept)
       cancelled[#cancelled + 1] = id
     else
-      redis.call('ZADD', KEYS[2], due, id)
       redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, now, whole(record[9], 0))))
       redis.call('HDEL', key, 'm', 'h')
       expire_again(id, record[7])

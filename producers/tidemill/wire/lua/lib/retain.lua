@@ -2,12 +2,17 @@
 -- A record that somebody waits for outlives its own ttl by this long, so that the result can be fetched.
 local WAITED_FOR_TTL_MS = 60000
 
+-- When the record is to be dropped; nil when it is not kept at all.
+local function end_of_record(now, ttl, waiters)
+  if waiters and ttl < WAITED_FOR_TTL_MS then ttl = WAITED_FOR_TTL_MS end
+  if ttl > 0 then return now + ttl end
+end
+
 -- Whether the record is kept; the caller writes it, or deletes it.
 local function retain(queue, id, now, ttl, waiters)
-  if waiters and ttl < WAITED_FOR_TTL_MS then ttl = WAITED_FOR_TTL_MS end
-  if ttl <= 0 then return false end
-  redis.call('ZADD', root .. 'done:' .. queue, now + ttl, id)
-  return true
+  local ends = end_of_record(now, ttl, waiters)
+  if ends then redis.call('ZADD', root .. 'done:' .. queue, ends, id) end
+  return ends ~= nil
 end
 
 -- A few more than came, so that the count comes down when its limit is lowered, and no call is ever long.

@@ -10,6 +10,8 @@ local function drop_tickets(stream, entries)
 end
 
 -- A priority that a foreign hand wrote must not name a stream that nobody reads.
-local function issue_ticket(queue, priority, id)
-  redis.call('XADD', root .. 'ready:' .. queue .. ':' .. (LANES[priority] or 'normal'), '*', 'j', id)
-end
+local function stream_of(queue, priority) return root .. 'ready:' .. queue .. ':' .. (LANES[priority] or 'normal') end
+
+local function add_ticket(stream, id) redis.call('XADD', stream, '*', 'j', id) end
+
+local function issue_ticket(queue, priority, id) add_ticket(stream_of(queue, priority), id) end
