@@ -27,6 +27,7 @@ from tidemill_scheduler.promoter import Promoter
 from tidemill_scheduler.reaper import Reaper
 from tidemill_scheduler.recurring import RecurringJobs
 from tidemill_scheduler.sampler import Sampler
+from tidemill_scheduler.server_clock import ServerClock
 
 
 class Scheduler:
@@ -97,32 +98,46 @@ class Scheduler:
             telemetry.event(Event.SCHEDULER_FAILED, role="durability", error=str(error))
 
     def _follow(self, line: Line, outage: Outage) -> None:
-        heard_at = time.monotonic()
+        clock, heard_at = ServerClock(), time.monotonic()
+        queues, at_ms = list[str](), 0
         while not self._stop.is_set():
             began = time.monotonic()
-            survey = self._link.run(self._scripts.survey())
+            survey = self._promoter.run(queues, at_ms)
             asked_at = time.monotonic()
+            clock.heard(began, survey.now_us)
             if self._was_away or asked_at - began > settings.SLOW_ANSWER_SECONDS:
                 self._reaper.distrust_leases(self._answered_at)
             self._was_away = False
             self._reaper.look_at_clock(survey.now_ms)
-            wait_ms = self._work(survey)
+            wake_at = asked_at + self._work(survey) / 1000
             self._answered_at = time.monotonic()
             if self._answered_at - asked_at > settings.SLOW_ANSWER_SECONDS:
                 self._reaper.distrust_leases(asked_at)
             outage.over()
-            wait_seconds = wait_ms / 1000 - (time.monotonic() - asked_at)
-            if wait_seconds > 0 and line.messages(wait_seconds):
+            look = self._promoter.next_look(survey)
+            look_at = wake_at if look.at_ms is None else clock.send_at(look.at_ms)
+            if self._is_woken(line, min(wake_at, look_at)):
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > settings.PROVE_ALARM_SECONDS:
                 line.subscribe([self._scripts.keys.alarm])
                 heard_at = time.monotonic()
+            # Before its time a look would find nothing.
+            is_time = look.at_ms is not None and time.monotonic() >= look_at
+            queues, at_ms = (look.queues, look.at_ms or 0) if is_time else ([], survey.now_ms)
+
+    def _is_woken(self, line: Line, until: float) -> bool:
+        """Sleeps until then, or until the alarm. True: it was the alarm."""
+        if line.messages(until - time.monotonic() - settings.COARSE_WAIT_SECONDS):
+            return True
+        rest_seconds = until - time.monotonic()
+        if rest_seconds > 0:
+            self._stop.wait(rest_seconds)
+        return False
 
     def _work(self, survey: Survey) -> float:
-        """Does what is due. Returns after how many milliseconds, counted from the survey, to look again."""
+        """Does what is due beside promoting. Returns after how many milliseconds from the survey to look again."""
         return min(
             settings.IDLE_MS,
-            self._promote(survey),
             self._reap(survey),
             self._duty("expiry", survey.next_expiry_ms, survey.now_ms, self._janitor.expire),
             self._duty(
@@ -145,11 +160,6 @@ class Scheduler:
             telemetry.event(Event.SCHEDULER_FAILED, role=role, error=str(error))
             return settings.FAILED_RETRY_MS
         return 0
-
-    def _promote(self, survey: Survey) -> float:
-        if survey.due_queues:
-            return self._promoter.run(survey.due_queues, survey.now_ms)
-        return settings.IDLE_MS if survey.next_wheel_ms is None else survey.next_wheel_ms - survey.now_ms
 
     def _reap(self, survey: Survey) -> float:
         look_ms = self._reaper.look_after_the_departed(survey.now_ms, survey.first_departed_ms)

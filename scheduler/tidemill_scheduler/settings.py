@@ -9,8 +9,22 @@ PROMOTE_BATCH: Final = 200
 # A queue's ready streams are filled up to this many jobs; the rest of a burst waits in the wheel, where it is cheap
 # and can still be cancelled or expire.
 HIGH_WATER_JOBS: Final = 10_000
-# How soon a full queue is looked at again. Workers make room without a word.
+# How soon a full queue is looked at again: workers make room without a word. Each time in which they took no more than
+# a few, it is twice as long. The longest is what a fleet that suddenly begins to take may have to wait once, less the
+# time that it needs for what is in the streams.
 FULL_RETRY_MS: Final = 20
+FULL_RETRY_MOST_MS: Final = 250
+FEW_TAKEN_JOBS: Final = 500
+# Due queues that one survey names, and one look promotes from.
+QUEUES_PAGE: Final = 100
+# A wait on a socket counts in whole milliseconds: so much before a due time it is left for a precise one.
+COARSE_WAIT_SECONDS: Final = 0.001
+# By how much the clocks of two machines may drift apart, as a part of the time that passes: ten times as fast as the
+# crystals of servers do.
+CLOCK_DRIFT: Final = 0.0002
+# Looks are timed by the fastest way to the server that was seen. If they take so much longer, it is not the way that
+# has changed, but the clock.
+CLOCK_STEP_SECONDS: Final = 0.005
 # Jobs of one recover call.
 RECOVER_PAGE: Final = 100
 # How often a job's worker may die while it runs, before the job is buried: three may be bad luck.

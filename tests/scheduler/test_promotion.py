@@ -9,7 +9,7 @@ from fleet import running_scheduler, running_worker
 from servers import Server
 from tidemill import Tidemill, call
 from tidemill_scheduler import settings
-from tidemill_scheduler.promoter import Promoter
+from tidemill_scheduler.promoter import Look, Promoter
 
 
 def test_a_scheduler_that_sleeps_is_woken_by_a_job_that_is_due_earlier(mill: Tidemill) -> None:
@@ -83,7 +83,77 @@ def test_a_batch_after_the_other_is_promoted_without_a_pause(mill: Tidemill, mon
     eventually(lambda: mill.client.link.run(mill.client.scripts.survey()).due_queues == ["default"], "they are due")
     promoter = Promoter(mill.client.link, mill.client.scripts)
     now_ms = mill.client.link.run(mill.client.scripts.server_time())
-    waits = [promoter.run(["default"], now_ms) for _ in range(7)]
-    assert waits[:6] == [0] * 6
-    assert waits[6] == settings.IDLE_MS
+    surveys = [promoter.run(["default"], now_ms) for _ in range(7)]
+    assert [promoter.next_look(survey) for survey in surveys] == [
+        *(Look(survey.now_ms, ["default"]) for survey in surveys[:6]),
+        Look(None, []),
+    ]
     assert mill.inspect.queue("default").waiting == 20
+
+
+def test_a_look_promotes_and_says_what_comes_next_in_one_round_trip(mill: Tidemill, server: Server) -> None:
+    link, scripts = mill.client.link, mill.client.scripts
+    soon, later = (mill.named("task").using(delay=delay).enqueue() for delay in (0.001, 3_600))
+    promoter = Promoter(link, scripts)
+    eventually(lambda: link.run(scripts.survey()).due_queues == ["default"], "it is due")
+    now_ms = link.run(scripts.server_time())
+    promoter.run(["default"], now_ms)  # loads the scripts
+    before = server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    survey = promoter.run(["default"], now_ms)
+    assert server.client.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 2
+    assert soon.refresh().state == "ready"
+    assert promoter.next_look(survey) == Look(later.record.due_ms, ["default"])
+
+
+def test_a_full_queue_that_nobody_takes_from_is_looked_at_ever_less_often(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 5)
+    mill.named("task").using(delay=0.001).enqueue_many(call() for _ in range(10))
+    link, scripts = mill.client.link, mill.client.scripts
+    eventually(lambda: link.run(scripts.survey()).due_queues == ["default"], "they are due")
+    promoter = Promoter(link, scripts)
+    waits_ms: list[int] = []
+    for _ in range(6):
+        survey = promoter.run(["default"], link.run(scripts.survey()).now_ms)
+        look = promoter.next_look(survey)
+        assert look.at_ms is not None
+        waits_ms.append(look.at_ms - survey.now_ms)
+    assert waits_ms == pytest.approx([20, 40, 80, 160, 250, 250], abs=15)
+    monkeypatch.setattr(settings, "FEW_TAKEN_JOBS", 1)
+    server.client.xtrim(scripts.keys.ready("default", "normal"), maxlen=0)  # as if they had been taken
+    survey = promoter.run(["default"], link.run(scripts.survey()).now_ms)
+    assert promoter.next_look(survey).at_ms is None, "the rest had room"
+
+
+def test_a_full_queue_does_not_put_off_a_look_at_another(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 1)
+    monkeypatch.setattr(settings, "FULL_RETRY_MS", 5_000)
+    link, scripts = mill.client.link, mill.client.scripts
+    mill.named("task").using(delay=0.001, queue="full").enqueue_many(call() for _ in range(3))
+    eventually(lambda: link.run(scripts.survey()).due_queues == ["full"], "they are due")
+    other = mill.named("task").using(delay=2, queue="other").enqueue()
+    promoter = Promoter(link, scripts)
+    survey = promoter.run(["full"], link.run(scripts.survey()).now_ms)
+    assert survey.due_queues == ["full"]
+    assert promoter.next_look(survey) == Look(other.record.due_ms, ["other"])
+
+
+def test_behind_a_page_of_full_queues_others_have_their_turn(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 0)
+    monkeypatch.setattr(settings, "QUEUES_PAGE", 2)
+    link, scripts = mill.client.link, mill.client.scripts
+    for queue in ("a", "b", "c"):
+        mill.named("task").using(delay=0.001, queue=queue).enqueue()
+    eventually(lambda: len(link.run(scripts.survey()).due_queues) == 3, "they are due")
+    promoter, looks = Promoter(link, scripts), [Look(0, [])]
+
+    def look() -> Look:
+        last = looks[-1]
+        survey = promoter.run(last.queues, link.run(scripts.server_time()))
+        looks.append(promoter.next_look(survey))
+        assert (looks[-1].at_ms or 0) <= survey.now_ms + settings.FULL_RETRY_MS
+        return looks[-1]
+
+    eventually(lambda: "c" in look().queues, "the last has its turn")
+    assert {queue for _ in range(10) for queue in look().queues} == {"a", "b", "c"}

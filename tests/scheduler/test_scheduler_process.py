@@ -70,7 +70,7 @@ def test_a_scheduler_can_be_stopped_while_its_server_is_away(tmp_path: Path) -> 
 
 
 def test_an_error_that_is_no_outage_ends_the_scheduler(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
-    def survey(_: object) -> object:
+    def survey(*_: object) -> object:
         raise ZeroDivisionError
 
     monkeypatch.setattr("tidemill.wire.scripts.Scripts.survey", survey)

@@ -405,7 +405,7 @@ SURVEY = [
         _SOON,
         lambda world: world.scripts.survey(now_ms=NOW),
         _SOON,
-        Survey(NOW, ["p", "q"], NOW - 3, NOW + 4, NOW + 6, NOW + 7),
+        Survey(NOW * 1000, ["p", "q"], [("later", NOW + 1)], NOW + 4, NOW + 6, NOW + 7),
     ),
     Case(
         "survey",
@@ -413,7 +413,7 @@ SURVEY = [
         {},
         lambda world: world.scripts.survey(now_ms=NOW),
         {},
-        Survey(NOW, [], None, None, None, None),
+        Survey(NOW * 1000, [], [], None, None, None),
     ),
 ]
 

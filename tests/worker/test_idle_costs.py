@@ -50,3 +50,19 @@ def test_an_idle_scheduler_sends_at_most_ten_commands_a_minute(
         seen = commands_during(server, MINUTE_SECONDS)
         assert 4 <= len(seen) <= 10, seen
     assert job.refresh().state == "ready"
+
+
+def test_a_scheduler_beside_a_fleet_of_several_queues_sends_at_most_ten_commands_a_minute(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_settings, "BLOCK_MS", worker_settings.BLOCK_MS // FASTER)
+    for name in ("IDLE_MS", "SWEEP_EVERY_MS"):
+        monkeypatch.setattr(scheduler_settings, name, getattr(scheduler_settings, name) // FASTER)
+    for queue in ("a", "b", "c", "d"):
+        mill.named("somebody.elses").using(queue=queue, delay=3_600).enqueue()
+    fleet = WorkerSettings(queues=("a", "b", "c", "d"), lease_ms=LEASE_MS // FASTER)
+    with running_scheduler(mill), running_worker(mill, fleet), running_worker(mill, fleet):
+        mill.close()  # the test's own connections
+        eventually(lambda: len(commands_during(server, 0.3)) <= 2, "they have settled")
+        seen = commands_during(server, MINUTE_SECONDS)
+        assert 15 <= len(seen) <= 30, seen

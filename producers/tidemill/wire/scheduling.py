@@ -16,15 +16,22 @@ from tidemill.wire.shard import Shard
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a scheduler has to do, and when; None: nothing of the kind."""
+    """What a scheduler has to do, and when; None: nothing of the kind.
 
-    now_ms: int
+    `next_queues`: those whose wheels are due next, with the time in ms, the earliest first; ten at most.
+    """
+
+    now_us: int
     due_queues: list[str]
-    next_wheel_ms: int | None
+    next_queues: list[tuple[str, int]]
     next_lease_end_ms: int | None
     next_expiry_ms: int | None
     next_occurrence_ms: int | None
     first_departed_ms: int | None = None
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_us // 1000
 
 
 class Promoted(NamedTuple):
@@ -45,13 +52,16 @@ class Recovered(NamedTuple):
 
 
 class Scheduling(Shard):
-    def survey(self, now_ms: Argument = "") -> Command[Survey]:
+    def survey(self, most_due: int = 100, now_ms: Argument = "") -> Command[Survey]:
         keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences, self.keys.departed)
 
         def parse(reply: Any) -> Survey:
-            return Survey(int(reply[0]), texts(reply[1]), *(milliseconds(value) for value in reply[2:7]))
+            coming = [
+                (queue, due_ms) for queue, score in pairs(reply[2]) if (due_ms := milliseconds(score)) is not None
+            ]
+            return Survey(int(reply[0]), texts(reply[1]), coming, *(milliseconds(value) for value in reply[3:7]))
 
-        return call(load("survey"), keys, (now_ms,), parse)
+        return call(load("survey"), keys, (now_ms, most_due), parse)
 
     def promote(self, queue: str, most: int, high_water: int, now_ms: Argument = "") -> Command[Promoted]:
         def parse(reply: Any) -> Promoted:
