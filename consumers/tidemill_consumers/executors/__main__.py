@@ -1,4 +1,4 @@
-"""`python -m tidemill_consumers.executors MODULE:APP DESCRIPTOR`: a child process, started by its worker."""
+"""`python -m tidemill_consumers.executors MODULE:APP DESCRIPTOR DESCRIPTOR`: a child process, started by its worker."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tidemill_consumers.executors.child import main
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], int(sys.argv[2]))
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     except InvalidInput as error:
         sys.exit(f"Error: {error}")

@@ -1,20 +1,22 @@
 """What a child process runs: it imports the application, then takes one job after the other from its socket.
 
-The main thread runs the jobs; a second one reads the socket, so that the child notices at once when its worker is gone,
-and ends: nobody would settle what it does.
+The main thread reads and runs the jobs: no thread hands them to another. A second one only waits until the worker is
+gone, and then ends the child at once: nobody would settle what it does.
+
+Each answer is sent before the next job begins: the worker knows from the answers what runs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import resource
+import select
 import signal
 import socket
 import sys
 import threading
-from dataclasses import asdict
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Literal, cast
@@ -24,30 +26,50 @@ from tidemill.app import Tidemill
 from tidemill.errors import RemoteError
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import pipeline
-from tidemill_consumers.executors.frames import Channel, Frame
+from tidemill_consumers.executors.frames import Channel, Frame, encode
+from tidemill_consumers.executors.permits import PermitReader
 from tidemill_consumers.loading import load_app
 from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
 from tidemill_consumers.run import Run
 
-# Not sent: the arguments travel as the frame's payload, and the last error concerns nobody here.
-_LEFT_OUT: Final = ("body", "error")
+# The memory is looked at after so much time, and not after each of many short jobs: in this time a job can't grow by
+# more than a few dozen megabytes.
+_MEMORY_SECONDS: Final = 0.005
 
 
-def main(app_path: str, descriptor: int) -> None:
+def main(app_path: str, descriptor: int, permits: int) -> None:
     _ignore_signals()
     level = os.environ.get("TIDEMILL_LOG_LEVEL")
     if level:
         logs.configure(cast(Literal["human", "json"], os.environ.get("TIDEMILL_LOG_FORMAT", "human")), level)
-    channel = Channel(socket.socket(fileno=descriptor))
+    end = socket.socket(fileno=descriptor)
     mill = load_app(app_path)
-    jobs: queue.SimpleQueue[Taken] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(channel, jobs), name="tidemill-child", daemon=True).start()
+    threading.Thread(target=_end_with_worker, args=(end,), name="tidemill-child", daemon=True).start()
+    channel = Channel(end)
     channel.send({"kind": "up"})
-    while True:
-        outcome = _run(mill, channel, jobs.get())
+    _serve(mill, channel, PermitReader(permits))
+    os._exit(0)
+
+
+def _end_with_worker(end: socket.socket) -> None:
+    hangup = select.poll()
+    hangup.register(end, 0)
+    hangup.poll()
+    os._exit(0)
+
+
+def _serve(mill: Tidemill, channel: Channel, permits: PermitReader) -> None:
+    """Until there are no more permits."""
+    looked_at = 0.0
+    while (number := permits.next()) is not None and (frame := _job(channel, number)) is not None:
+        outcome = _run(mill, channel, _taken(frame))
         _flush()
         message, payload = _message(outcome)
-        channel.send({**message, "megabytes": resident_megabytes()}, payload)
+        now = time.monotonic()
+        if now - looked_at >= _MEMORY_SECONDS:
+            looked_at = now
+            message["megabytes"] = resident_megabytes()
+        channel.send(message, payload)
 
 
 def _ignore_signals() -> None:
@@ -67,15 +89,31 @@ def _ignore_signals() -> None:
         signal.signal(number, ignore)
 
 
-def _read(channel: Channel, jobs: queue.SimpleQueue[Taken]) -> None:
-    while (frame := channel.receive()) is not None:
-        jobs.put(Taken(**frame.message, body=frame.payload, error=b""))
-    os._exit(0)
+def job_frame(number: int, taken: Taken) -> bytes:
+    """What the worker sends of a job: what is used here. Raises InvalidInput for what is no text."""
+    message: dict[str, object] = {
+        "number": number,
+        "id": taken.id,
+        "queue": taken.queue,
+        "attempt": taken.attempt,
+        "uncounted": taken.uncounted,
+        "task": taken.task,
+        "options": taken.options,
+        "trace": taken.trace,
+        "incarnation": taken.incarnation,
+    }
+    return encode(message, taken.body)
 
 
-def job_frame(taken: Taken) -> Frame:
-    """What the worker sends of a job."""
-    return Frame({name: value for name, value in asdict(taken).items() if name not in _LEFT_OUT}, taken.body)
+def _job(channel: Channel, number: int) -> Frame | None:
+    """The frame of this number: those before it were taken back. None: the worker is gone."""
+    while (frame := channel.receive()) is not None and frame.message.pop("number") != number:
+        pass
+    return frame
+
+
+def _taken(frame: Frame) -> Taken:
+    return Taken(**frame.message, body=frame.payload, lane=0, entry="", crashes=0, created_ms=0, due_ms=0, error=b"")
 
 
 def _run(mill: Tidemill, channel: Channel, taken: Taken) -> Outcome:
@@ -93,9 +131,10 @@ def _run(mill: Tidemill, channel: Channel, taken: Taken) -> Outcome:
 
 def _flush() -> None:
     """What a job printed must not wait in a buffer that dies with the process; a job may have closed it."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stdout.flush()
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.flush()
 
 
 def resident_megabytes() -> int:
@@ -111,7 +150,7 @@ def resident_megabytes() -> int:
 def _message(outcome: Outcome) -> tuple[dict[str, object], bytes]:
     match outcome:
         case Succeeded(result):
-            return {"kind": "succeeded"}, result
+            return {}, result
         case Retried(error, delay_ms):
             return {"kind": "retried", "delay_ms": delay_ms, **_error(error)}, b""
         case Dead(error, reason):
@@ -127,9 +166,9 @@ def _error(error: RemoteError) -> dict[str, object]:
 
 
 def outcome_of(frame: Frame) -> Outcome:
-    """What the worker reads of a child's last frame of a job."""
+    """What the worker reads of a child's last frame of a job. One without a kind, the usual one, is a success."""
     message: dict[str, Any] = frame.message
-    match message["kind"]:
+    match message.get("kind", "succeeded"):
         case "succeeded":
             return Succeeded(frame.payload)
         case "parked":

@@ -1,4 +1,4 @@
-"""A child process as its worker sees it."""
+"""A child process as its worker sees it, and the runs that were given to it."""
 
 from __future__ import annotations
 
@@ -8,63 +8,116 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import time
+from collections.abc import Mapping
 from typing import Final
 
 from tidemill_consumers import executors
+from tidemill_consumers.executors import child
 from tidemill_consumers.executors.frames import Channel
+from tidemill_consumers.executors.permits import Permits
 from tidemill_consumers.run import Run
 
 # How long an application may take to be imported in a child, before the child counts as stuck.
 START_SECONDS: Final = 60.0
 # How long a child may take to end by itself, before it is killed.
 _END_SECONDS: Final = 1.0
+# A successor is started so much earlier than its start took the last time: the machine may be busier now.
+_START_MARGIN: Final = 2.0
 
 
 class ChildProcess:
-    """One child. Raises OSError if the system can't start it."""
+    """One child; one thread's. Raises OSError if the system can't start it."""
 
     def __init__(self, app_path: str) -> None:
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as on_error:
             on_error.enter_context(ours)
+            permits = on_error.enter_context(contextlib.closing(Permits()))
+            inherited = (theirs.fileno(), permits.descriptor)
             self.process = subprocess.Popen(
-                [sys.executable, "-m", executors.__name__, app_path, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-m", executors.__name__, app_path, *map(str, inherited)],
+                pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # so that what a job has started can be killed with it
             )
             on_error.pop_all()
         self.channel = Channel(ours)
-        self.jobs = 0
-        self.megabytes = 0
-        self._run: Run | None = None
-        self._lock = threading.Lock()
+        self.runs: dict[int, Run] = {}  # by number, in order; the first is the one that runs
+        self.begun: Run | None = None  # the last one that was said to have begun
+        self.done = 0
+        self.is_up = False
+        self.is_leaving = False  # gets no more jobs
+        self.is_ending = False
+        self.has_successor = False
+        self.is_sent = True
+        self.start_seconds = 0.0
+        self.dies_at = time.monotonic() + START_SECONDS
+        self._permits = permits
+        self._last_number = 0
+        self._frames: dict[int, bytes] = {}
+        self._up_at = 0.0
+        self._began_at = time.monotonic()
 
-    def wait_until_up(self) -> bool:
-        """False: it could not import the application, or was killed meanwhile."""
-        return self.channel.receive(START_SECONDS) is not None
+    @property
+    def used(self) -> int:
+        """Jobs that it has run or is to run."""
+        return self.done + len(self.runs)
 
-    def enter(self, run: Run) -> None:
-        """It is this run's from now on."""
-        with self._lock:
-            self._run = run
+    @property
+    def first(self) -> Run | None:
+        """What it runs, or is about to."""
+        return next(iter(self.runs.values()), None)
+
+    def answered(self) -> Run:
+        """Its first run is over."""
+        self.done += 1
+        return self.runs.pop(next(iter(self.runs)))
+
+    def up(self) -> None:
+        """It has imported the application."""
+        self._up_at = time.monotonic()
+        self.start_seconds = self._up_at - self._began_at
+        self.is_up = True
+        self.dies_at = float("inf")
+
+    def will_leave_soon(self, max_jobs: int) -> bool:
+        """A successor that is started now is up about when this one has run its last job."""
+        rate = self.done / max(time.monotonic() - self._up_at, 0.001)
+        return max_jobs - self.used <= rate * self.start_seconds * _START_MARGIN
+
+    def add(self, run: Run) -> None:
+        """To what `send` sends. Raises InvalidInput for a job that can't be sent."""
+        number = self._last_number + 1
+        self._frames[number] = child.job_frame(number, run.taken)
+        self._last_number = number
+        self.runs[number] = run
+        run.place = self
+
+    def send(self) -> bool:
+        """What was added. False: there was no room for all of it; to be called again when there is."""
+        frames, self._frames = self._frames, {}
+        self.is_sent = True
+        with contextlib.suppress(OSError):  # it is gone: that is seen when its answers are read
+            self.is_sent = self.channel.send_soon(frames.values())
+        if frames:
+            self._permits.give(frames)
+        return self.is_sent
+
+    def take_back(self) -> dict[int, Run]:
+        """What has not begun, and does not any more, unless it is given again."""
+        return {number: self.runs.pop(number) for number in self._permits.take_back()}
+
+    def give_again(self, runs: Mapping[int, Run]) -> None:
+        """Of what was taken back since the last `send`, in the same order."""
+        self.runs.update(runs)
+        self._permits.give(runs)
 
     def leave(self) -> None:
-        with self._lock:
-            self._run = None
-
-    def interrupt(self, run: Run) -> None:
-        """Kills it if it is still this run's, and not the next one's."""
-        with self._lock:
-            if self._run is run:
-                self.kill()
-
-    def give_up(self) -> None:
-        """Kills it if it is any run's; an idle one ends by itself when its channel is closed."""
-        with self._lock:
-            if self._run is not None:
-                self.kill()
+        """It has run all that it was given, and ends."""
+        self.is_ending = True
+        self.dies_at = time.monotonic() + _END_SECONDS
+        self._permits.end()
 
     def kill(self) -> None:
         """With all that its jobs have started. It is not reaped: `end` does that."""
@@ -75,6 +128,7 @@ class ChildProcess:
     def end(self) -> int:
         """Kills it if it does not end by itself; returns how it ended, as `Popen.returncode` does."""
         self.channel.close()
+        self._permits.close()
         try:
             return self.process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
