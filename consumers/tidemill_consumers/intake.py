@@ -1,11 +1,18 @@
-"""How much a worker takes, and from which queues: bounded by what it holds already, and by what is paused."""
+"""How much a worker takes, and from which queues: bounded by what it holds already, and by what is paused.
+
+What it took may turn out to last longer than what came before: jobs that wait too long for a slot are handed back, and
+from then on the worker holds no more than what runs. Each job that ends raises this limit by as many as its slot could
+start before they would be handed back: with jobs of seconds that is next to nothing, with short ones it is soon gone.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 
 from tidemill.wire.scripts import Taken
+from tidemill_consumers import settings
 from tidemill_consumers.pace import Pace
 
 # Tells attempts at one job apart: after a lost lease this process may take a job again that it still runs.
@@ -17,7 +24,10 @@ def attempt_of(taken: Taken) -> Attempt:
 
 
 class Intake:
-    """Held is what was taken and is not settled; while `is_held_up`, nothing is taken. Calls come from any thread."""
+    """Held is what was taken and is not settled; while `is_held_up`, nothing is taken. Calls come from any thread.
+
+    What is being settled takes no room any more: while the server writes that down, the next jobs run.
+    """
 
     def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace, is_held_up: Callable[[], bool]) -> None:
         self._queues = queues
@@ -25,6 +35,8 @@ class Intake:
         self._pace = pace
         self._is_held_up = is_held_up
         self._held: dict[Attempt, Taken] = {}
+        self._settling = 0
+        self._limit = math.inf
         self._paused: frozenset[str] = frozenset()
         self._stopping = False
         self._changed = threading.Condition()
@@ -39,15 +51,32 @@ class Intake:
     def is_stopping(self) -> bool:
         return self._stopping
 
-    def wait_for_room(self) -> int:
-        """Blocks until there is room for jobs, and returns how many; 0: the worker stops."""
+    def wait_for_room(self, timeout_seconds: float | None = None) -> int | None:
+        """Blocks until there is room for jobs, and returns how many; 0: the worker stops; None: the time is over."""
         with self._changed:
             while not self._stopping:
-                room = self._concurrency + self._pace.prefetch() - len(self._held)
+                most = self._concurrency + self._pace.prefetch()
+                room = int(min(most, self._limit)) - len(self._held) + self._settling
                 if room > 0 and not self._is_held_up():
                     return room
-                self._changed.wait()
+                if not self._changed.wait(timeout_seconds):
+                    return None
         return 0
+
+    def handed_back(self, count: int) -> None:
+        """So many of those that are held are about to be settled without having run."""
+        with self._changed:
+            self._limit = max(len(self._held) - self._settling - count, 1)
+
+    def ran(self, durations_ms: Iterable[float]) -> None:
+        """Jobs that took so long have ended."""
+        if self._limit == math.inf:
+            return
+        with self._changed:
+            self._limit += sum(settings.HAND_BACK_MS / max(duration_ms, 0.1) for duration_ms in durations_ms)
+            if self._limit > self._concurrency + settings.MAX_PREFETCH:
+                self._limit = math.inf
+            self._changed.notify_all()
 
     def look_again(self) -> None:
         """What keeps it from taking may be over."""
@@ -92,10 +121,23 @@ class Intake:
         with self._changed:
             self._held.update((attempt_of(taken), taken) for taken in jobs)
 
+    def forget(self, jobs: Iterable[Taken]) -> None:
+        """These are being handed back: one that comes back at once must not count as held."""
+        with self._changed:
+            for taken in jobs:
+                self._held.pop(attempt_of(taken), None)
+
+    def settling(self, count: int) -> None:
+        """So many of those that are held are being settled, until `settled` is called."""
+        with self._changed:
+            self._settling = count
+            self._changed.notify_all()
+
     def settled(self, jobs: Iterable[Taken]) -> None:
         with self._changed:
             for taken in jobs:
                 self._held.pop(attempt_of(taken), None)
+            self._settling = 0
             self._changed.notify_all()
 
     def held_jobs(self, incarnation: str) -> set[str]:

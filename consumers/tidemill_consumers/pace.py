@@ -27,10 +27,14 @@ class Pace:
         self._clock = clock
         self._by_executor: dict[str, tuple[float, float]] = {}  # mean ms, when it was last observed
 
-    def observe(self, executor: str, duration_ms: float) -> None:
-        """A job took this long. Slow jobs count at once and in full: the backlog they make is other workers' loss."""
+    def observe(self, executor: str, *durations_ms: float) -> None:
+        """Jobs took this long. Slow ones count at once and in full: the backlog they make is other workers' loss."""
         mean_ms, _ = self._by_executor.get(executor, (0.0, 0.0))
-        mean_ms = max(duration_ms, mean_ms + _WEIGHT * (duration_ms - mean_ms))
+        for duration_ms in durations_ms:
+            if duration_ms > mean_ms:
+                mean_ms = duration_ms
+            else:
+                mean_ms += _WEIGHT * (duration_ms - mean_ms)
         self._by_executor[executor] = mean_ms, self._clock()
 
     def prefetch(self) -> int:

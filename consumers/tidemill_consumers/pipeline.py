@@ -30,6 +30,7 @@ from tidemill_consumers import settings
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
+_NOTHING: Final = Succeeded(b"")
 _MAX_TIMEOUT_MS: Final = validation.MAX_DELAY_DAYS * 86_400_000
 
 
@@ -120,20 +121,13 @@ async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded
 
 def processing(run: Run) -> telemetry.Processing:
     taken = run.taken
-    return telemetry.process(
-        taken.queue,
-        taken.task,
-        job_id=taken.id,
-        attempt=taken.tries,
-        traceparent=taken.trace,
-        worker_id=taken.incarnation,
-    )
+    return telemetry.process(taken.queue, taken.task, taken.id, taken.tries, taken.trace, taken.incarnation)
 
 
 def _encoded(span: telemetry.Processing, codec: Codec, value: object) -> Succeeded | Dead:
     """The job's end: with a result that can't be carried, another attempt would only do the work again."""
     try:
-        result = Succeeded(b"" if value is None else codec.encode_result(value))
+        result = _NOTHING if value is None else Succeeded(codec.encode_result(value))
     except InvalidInput as error:
         span.outcome("dead", type(error).__name__)
         return Dead(describe(error), "result")

@@ -49,6 +49,7 @@ class Owner(Protocol):
     @property
     def incarnation(self) -> str: ...
     def accept(self, jobs: list[Taken]) -> None: ...
+    def hand_back_late(self) -> bool: ...
     def register(self) -> None: ...
     def lease_lost(self, incarnation: str) -> None: ...
     def hand_on(self, incarnation: str) -> None: ...
@@ -149,11 +150,16 @@ class Reader:
         """Until something has to be set up anew. Tickets of one incarnation are never taken as another."""
         tickets, more = self._strays(line, incarnation), True
         while not self._closing.is_set():
-            room, queues = self._intake.wait_for_room(), self._open_queues()
+            are_waiting = self._owner.hand_back_late()
+            room = self._intake.wait_for_room(settings.HAND_BACK_MS / 1000 if are_waiting else None)
+            if room is None:
+                continue
+            queues = self._open_queues()
             if not room or not queues:
                 return
             if not more:
-                tickets = self._not_held(incarnation, self._listen(line, incarnation, queues))
+                block_ms = settings.HAND_BACK_MS if are_waiting else settings.BLOCK_MS
+                tickets = self._not_held(incarnation, self._listen(line, incarnation, queues, block_ms))
                 if not tickets:
                     continue
             if incarnation != self._owner.incarnation:
@@ -174,7 +180,7 @@ class Reader:
             if takings.missing_groups:
                 self._owner.register()
 
-    def _listen(self, line: Line, incarnation: str, queues: tuple[str, ...]) -> list[Ticket]:
+    def _listen(self, line: Line, incarnation: str, queues: tuple[str, ...], block_ms: int) -> list[Ticket]:
         """What the blocking read delivers; [] after its time, and when the queues are to be looked at again."""
         with self._lock:
             if self._interrupted.is_set():  # since the queues were looked at
@@ -182,9 +188,7 @@ class Reader:
                 return []
             self._reading = _Read(line, queues)
         try:
-            tickets = line.run_blocking(
-                self._scripts.listen(incarnation, queues, settings.BLOCK_MS), settings.BLOCK_MS / 1000
-            )
+            tickets = line.run_blocking(self._scripts.listen(incarnation, queues, block_ms), block_ms / 1000)
         finally:
             with self._lock:
                 self._reading = None

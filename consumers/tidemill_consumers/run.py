@@ -32,10 +32,13 @@ class Run:
         "definition",
         "interrupt",
         "is_held",
+        "is_settling",
         "place",
         "retry",
+        "seconds",
         "started_at",
         "taken",
+        "taken_at",
         "timeout_ms",
     )
 
@@ -46,7 +49,10 @@ class Run:
         self.timeout_ms = timeout_ms
         self.context: CurrentJob | None = None
         self.interrupt: Interrupt | None = None
+        self.taken_at = time.monotonic()
         self.started_at = 0.0  # monotonic seconds; 0: not started
+        self.seconds = 0.0  # how long it ran, once it is over
+        self.is_settling = False  # its outcome is in the hands of the settlement
         # Its record says that it has not started: `take` has noted that of one whose worker died before.
         self.is_held = taken.crashes > 0
         self.place: object = None  # the executor's: where it runs
@@ -73,16 +79,17 @@ class Run:
         deadline = None
         if self.timeout_ms is not None:
             deadline = datetime.now(UTC) + timedelta(milliseconds=self.timeout_ms)
+        taken = self.taken
         self.context = CurrentJob(
-            id=self.taken.id,
-            task=self.taken.task,
-            queue=self.taken.queue,
-            attempt=self.taken.tries,
-            fence=Fence(self.taken.incarnation, self.taken.attempt),
-            deadline=deadline,
-            report=lambda fraction, text: report(self, fraction, text),
+            taken.id,
+            taken.task,
+            taken.queue,
+            taken.tries,
+            Fence(taken.incarnation, taken.attempt),
+            deadline,
+            lambda fraction, text: report(self, fraction, text),
         )
-        if self.is_stopped():
+        if self.interrupt is not None:
             self.context.request_stop()
         return self.context
 
@@ -100,4 +107,6 @@ class Run:
         """True for the one caller whose outcome counts."""
         with self._lock:
             first, self._settled = not self._settled, True
-            return first
+        if first and self.started_at:
+            self.seconds = time.monotonic() - self.started_at
+        return first

@@ -39,6 +39,24 @@ class Runs:
         """A suspect runs, or waits to."""
         return self._is_alone or bool(self._suspects)
 
+    def waiting_since(self) -> float | None:
+        """When the first of those was taken that wait in an executor, in monotonic seconds; None: none waits."""
+        with self._changed:
+            return next((run.taken_at for run in self._given.values() if not run.started_at), None)
+
+    def stuck_executors(self, since: float) -> set[str]:
+        """Those that have started nothing since then, though runs wait in them: long ones have all their slots."""
+        with self._changed:
+            last = dict[str, float]()
+            waiting = set[str]()
+            for run in self._given.values():
+                name = run.definition.executor
+                if run.started_at:
+                    last[name] = max(run.started_at, last.get(name, 0.0))
+                elif run.taken_at < since:
+                    waiting.add(name)
+        return {name for name in waiting if 0.0 < last.get(name, 0.0) < since}
+
     def all(self) -> list[Run]:
         with self._changed:
             return [*self._given.values(), *self._suspects]
@@ -69,10 +87,16 @@ class Runs:
                     now += self._next()
         return now, put_off
 
-    def remove(self, taken: Taken) -> list[Run]:
-        """Its outcome is known; a suspect's is settled, too. Returns what is to be given to executors now."""
+    def find(self, jobs: Iterable[Taken]) -> list[Run]:
+        """The runs of these jobs that executors were given."""
         with self._changed:
-            self._given.pop(attempt_of(taken), None)
+            return [run for taken in jobs if (run := self._given.get(attempt_of(taken)))]
+
+    def remove(self, *jobs: Taken) -> list[Run]:
+        """Their outcomes are known; a suspect's is settled, too. Returns what is to be given to executors now."""
+        with self._changed:
+            for taken in jobs:
+                self._given.pop(attempt_of(taken), None)
             if self._given:
                 return []
             self._is_alone = False
@@ -103,8 +127,12 @@ class Runs:
             return True
 
     def wait_until_none(self, seconds: float) -> None:
-        """Until executors have nothing, at most for so long."""
+        """Until executors have nothing, at most for so long. What is being settled is out of their hands: should the
+        server be away, that takes long."""
         deadline = time.monotonic() + seconds
         with self._changed:
-            while self._given and (left := deadline - time.monotonic()) > 0:
+            while any(not run.is_settling for run in self._given.values()):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
                 self._changed.wait(min(left, _SIGNAL_SECONDS))

@@ -32,6 +32,8 @@ CONCURRENCY: Final = 20
 PREFETCH_MS: Final = 20
 # However short the jobs: a crash hands back this many at most, and one script call stays short.
 MAX_PREFETCH: Final = 500
+# A job that has waited for a free slot for so long is handed back: a worker that is idle may start it at once.
+HAND_BACK_MS: Final = 50
 # Jobs of one settlement call: about a millisecond on the server.
 SETTLE_BATCH: Final = 200
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tidemill import settings as client_settings
 from tidemill import telemetry
@@ -47,22 +47,20 @@ Settled = tuple[Taken, Outcome]
 Group = Sequence[Settled]
 
 
-class Settlement:
-    """`on_settled` is told what needs no more care; `failed`, that the thread has died; `contact`, whether the server
-    answers."""
+class Owner(Protocol):
+    """What the settlement tells its worker, from its own thread."""
 
-    def __init__(
-        self,
-        link: Link,
-        scripts: Scripts,
-        on_settled: Callable[[Sequence[Taken]], None],
-        failed: Callable[[str, BaseException], None],
-        contact: Contact,
-    ) -> None:
+    def decided(self, batch: Sequence[Settled]) -> None: ...
+    def settled(self, jobs: Sequence[Taken]) -> None: ...
+    def failed(self, role: str, error: BaseException) -> None: ...
+
+
+class Settlement:
+    def __init__(self, link: Link, scripts: Scripts, owner: Owner, contact: Contact) -> None:
         self._contact = contact
         self._link = link
         self._scripts = scripts
-        self._on_settled = on_settled
+        self._owner = owner
         # None: look at the reports; or, after `close`, the end.
         self._queue: queue.SimpleQueue[Settled | None] = queue.SimpleQueue()
         self._reports: dict[Attempt, tuple[Taken, bytes]] = {}
@@ -70,7 +68,7 @@ class Settlement:
         self._closing = threading.Event()
         self._given_up = threading.Event()
         self._all_settled = False
-        self._thread = background("settlement", self._serve, failed)
+        self._thread = background("settlement", self._serve, owner.failed)
 
     def start(self) -> None:
         self._thread.start()
@@ -102,8 +100,9 @@ class Settlement:
             with self._lock:
                 reports, self._reports = list(self._reports.values()), {}
             if batch or reports:
+                self._owner.decided(batch)
                 self._settle(batch, reports)
-                self._on_settled([taken for taken, _ in batch])
+                self._owner.settled([taken for taken, _ in batch])
         self._all_settled = not self._given_up.is_set()
         if not self._all_settled:
             self._link.close()  # its owner has closed it before this last try
@@ -178,7 +177,7 @@ def _grouped(batch: Sequence[Settled]) -> list[list[Settled]]:
 def _command(scripts: Scripts, group: Group) -> Command[list[int]]:
     first, kind = group[0]
     place = (first.incarnation, first.queue, LANES[first.lane])
-    rows: list[Any] = [_row(taken, outcome) for taken, outcome in group]
+    rows: list[Any] = [(taken.id, taken.entry, taken.attempt, *_details(taken, outcome)) for taken, outcome in group]
     match kind:
         case Succeeded():
             return scripts.complete(*place, rows)
@@ -194,19 +193,19 @@ def _command(scripts: Scripts, group: Group) -> Command[list[int]]:
             return scripts.release(*place, rows)
 
 
-def _row(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
-    fence = (taken.id, taken.entry, taken.attempt)
+def _details(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
+    """What a script is told of a job beside its fence."""
     match outcome:
-        case Succeeded(result):
-            return (*fence, result)
-        case Retried(error, delay_ms):
-            return (*fence, delay_ms, record.write_error(error))
-        case Dead(error):
-            return (*fence, record.write_error(error))
-        case Parked(reason, delay_ms, _):
-            return (*fence, delay_ms, reason, taken.task)
+        case Succeeded():
+            return (outcome.result,)
+        case Retried():
+            return outcome.delay_ms, record.write_error(outcome.error)
+        case Dead():
+            return (record.write_error(outcome.error),)
+        case Parked():
+            return outcome.delay_ms, outcome.reason, taken.task
         case Cancelled() | Released():
-            return fence
+            return ()
 
 
 def _report(group: Group, codes: Sequence[int]) -> None:
@@ -222,8 +221,9 @@ def _report(group: Group, codes: Sequence[int]) -> None:
             telemetry.jobs_parked(queue_name, label, done)
         case Released():
             pass
-    for (taken, outcome), code in zip(group, codes, strict=True):
-        _log(taken, outcome, code)
+    if Event.JOB_SUCCEEDED.is_on or done < len(codes) or not isinstance(outcome, Succeeded):
+        for (taken, outcome), code in zip(group, codes, strict=True):
+            _log(taken, outcome, code)
 
 
 def _log(taken: Taken, outcome: Outcome, code: int) -> None:

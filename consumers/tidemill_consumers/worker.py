@@ -14,7 +14,9 @@ import os
 import socket
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Final
 
 from tidemill import telemetry
@@ -85,7 +87,7 @@ class Worker:
         self.intake = Intake(self.queues, worker_settings.concurrency, self._pace, lambda: self.runs.is_isolating)
         self._deadlines = Deadlines(self._timed_out, self.failed)
         contact = Contact(worker_settings.server_deadline_seconds, lambda: bool(self.runs.all()), self.failed)
-        self._settlement = Settlement(self._link, self._scripts, self._settled, self.failed, contact)
+        self._settlement = Settlement(self._link, self._scripts, self, contact)
         self._reader = Reader(target, self._scripts, self.intake, self, contact)
         self._heartbeat = Heartbeat(target, self._scripts, worker_settings.lease_ms, self, contact)
 
@@ -123,7 +125,10 @@ class Worker:
         telemetry.event(Event.WORKER_STOPPING, worker=self.incarnation, running=len(self.runs.all()), grace_s=grace)
         self.intake.stop()
         self._reader.close()
-        returned = self._hand_back_waiting()
+        suspects = self.runs.withdraw()
+        for run in suspects:
+            self.finished(run, Released())
+        returned = len(suspects) + sum(map(self._hand_back_waiting, self._executors))
         self.runs.wait_until_none(grace)
         returned += self._hand_back_running()
         settled = self._settlement.close(_LAST_WORDS_SECONDS)
@@ -144,16 +149,16 @@ class Worker:
             elapsed_s=round(time.monotonic() - self._began, 1),
         )
 
-    def _hand_back_waiting(self) -> int:
-        waiting = self.runs.withdraw()
-        waiting += [run for executor in self._executors.values() for run in executor.withdraw()]
+    def _hand_back_waiting(self, executor: str) -> int:
+        """What this executor has not started."""
+        waiting = self._executors[executor].withdraw()
         for run in waiting:
             self.finished(run, Released())
         return len(waiting)
 
     def _hand_back_running(self) -> int:
         """Interrupts what still runs; what does not notice is handed back all the same, since this process ends."""
-        running = self.runs.all()
+        running = [run for run in self.runs.all() if not run.is_over]
         for run in running:
             self._interrupt(run, Interrupt.RELEASE)
         self.runs.wait_until_none(settings.INTERRUPT_SECONDS)
@@ -206,10 +211,11 @@ class Worker:
 
     def accept(self, jobs: list[Taken]) -> None:
         self.intake.hold(jobs)
+        for queue, count in Counter(taken.queue for taken in jobs).items():
+            telemetry.received(queue, count)
         runs: list[Run] = []
         # Within a batch the high ones go first: what was reserved for others is taken, and starts a moment later.
-        for taken in sorted(jobs, key=lambda taken: taken.lane):
-            telemetry.received(taken.queue, 1)
+        for taken in sorted(jobs, key=attrgetter("lane")):
             found = Released() if self.intake.is_stopping else self._admit(taken)
             if isinstance(found, Run):
                 runs.append(found)
@@ -220,6 +226,17 @@ class Worker:
             reason = "it may be what killed its workers: it waits for one that is idle"
             self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
         self._submit(now)
+
+    def hand_back_late(self) -> bool:
+        """What waits behind long jobs may start at once elsewhere. True: jobs wait, so look again soon."""
+        since = self.runs.waiting_since()
+        if since is None:
+            return False
+        late = time.monotonic() - settings.HAND_BACK_MS / 1000
+        stuck = self.runs.stuck_executors(late) if since < late else ()
+        if stuck:
+            self.intake.handed_back(sum(self._hand_back_waiting(name) for name in stuck))
+        return True
 
     def _admit(self, taken: Taken) -> Run | Outcome:
         return pipeline.admit(taken, self._tasks, self._mill.client.signing)
@@ -281,31 +298,21 @@ class Worker:
     # -- for the executors --------------------------------------------------------------------------------------
 
     def started(self, run: Run) -> None:
-        if self._deadlines.add(run):
+        if run.timeout_ms is not None and self._deadlines.add(run):
             self.beat()  # the job may hold the interpreter from its beginning: nobody could say until when then
         taken = run.taken
-        now_ms = time.time() * 1000
-        ready_ms = max(taken.created_ms, taken.due_ms)
-        lateness_s = (now_ms - taken.due_ms) / 1000 if taken.due_ms else None
-        telemetry.job_started(taken.queue, (now_ms - ready_ms) / 1000, lateness_s)
-        telemetry.event(Event.JOB_STARTED, job_id=taken.id, task=taken.task, queue=taken.queue, attempt=taken.tries)
+        if telemetry.is_measured():
+            now_ms = time.time() * 1000
+            ready_ms = max(taken.created_ms, taken.due_ms)
+            lateness_s = (now_ms - taken.due_ms) / 1000 if taken.due_ms else None
+            telemetry.job_started(taken.queue, (now_ms - ready_ms) / 1000, lateness_s)
+        if Event.JOB_STARTED.is_on:
+            telemetry.event(Event.JOB_STARTED, job_id=taken.id, task=taken.task, queue=taken.queue, attempt=taken.tries)
 
     def finished(self, run: Run, outcome: Outcome) -> None:
-        if not run.finish():
-            return
-        if run.started_at:
-            self._pace.observe(run.definition.executor, (time.monotonic() - run.started_at) * 1000)
-        # In this order: `stop` closes the settlement as soon as nothing runs.
-        self._settlement.put(run.taken, outcome)
-        if run.taken.crashes < settings.SUSPECT_CRASHES:
-            self._ended(run.taken)
-        # Else it is alone until it is settled: what ran next could kill this worker, and it would be blamed.
-
-    def _ended(self, taken: Taken) -> None:
-        was_isolating = self.runs.is_isolating
-        self._submit(self.runs.remove(taken))
-        if was_isolating:
-            self.intake.look_again()
+        if run.finish():
+            self._settlement.put(run.taken, outcome)
+            run.is_settling = True
 
     def report(self, run: Run, fraction: float, text: str) -> None:
         self._settlement.report(run.taken, record.write_progress(fraction, text))
@@ -345,9 +352,32 @@ class Worker:
             self._executors[run.definition.executor].interrupt(run, why)
         return True
 
-    def _settled(self, jobs: Sequence[Taken]) -> None:
+    # -- for the settlement -------------------------------------------------------------------------------------
+
+    def decided(self, batch: Sequence[tuple[Taken, Outcome]]) -> None:
+        """These are about to be settled."""
+        jobs = [taken for taken, _ in batch]
+        handed_back = [taken for taken, outcome in batch if isinstance(outcome, Released)]
+        self.intake.forget(handed_back)
+        self.intake.settling(len(jobs) - len(handed_back))
+        durations_ms = defaultdict[str, list[float]](list)
+        for run in self.runs.find(jobs):
+            if run.started_at:
+                durations_ms[run.definition.executor].append(run.seconds * 1000)
+        for executor, durations in durations_ms.items():
+            self._pace.observe(executor, *durations)
+            self.intake.ran(durations)
+        # A suspect stays alone until it is settled: what ran next could kill this worker, and it would be blamed.
+        self._ended([taken for taken in jobs if taken.crashes < settings.SUSPECT_CRASHES])
+
+    def settled(self, jobs: Sequence[Taken]) -> None:
+        """The server knows their outcomes."""
         self._done += len(jobs)
         self.intake.settled(jobs)
-        for taken in jobs:
-            if taken.crashes >= settings.SUSPECT_CRASHES:
-                self._ended(taken)
+        self._ended([taken for taken in jobs if taken.crashes >= settings.SUSPECT_CRASHES])
+
+    def _ended(self, jobs: Sequence[Taken]) -> None:
+        was_isolating = self.runs.is_isolating
+        self._submit(self.runs.remove(*jobs))
+        if was_isolating:
+            self.intake.look_again()

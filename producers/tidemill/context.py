@@ -33,9 +33,10 @@ class Fence(NamedTuple):
 class CurrentJob:
     """The running job. Its attributes are plain data; only `progress` reaches the server, and does not wait for it."""
 
+    __slots__ = ("_report", "_stop", "attempt", "client", "deadline", "fence", "id", "queue", "task")
+
     def __init__(
         self,
-        *,
         id: str,
         task: str,
         queue: str,

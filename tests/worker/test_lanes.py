@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conditions import eventually
 from fleet import running_worker
 from tidemill import Tidemill
 from tidemill.options import Priority
+from tidemill.wire.scripts import Taken
 from tidemill_consumers import settings
+from tidemill_consumers.intake import Intake
 from tidemill_consumers.lanes import LOW_IN, NORMAL_IN, Reserves
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.settings import WorkerSettings
@@ -118,3 +121,38 @@ def test_no_worker_holds_long_jobs_that_another_could_start(mill: Tidemill) -> N
         assert states == ["ready"] * 5 + ["running"]
         for job in jobs:
             job.result(timeout=10)
+
+
+def test_jobs_that_wait_too_long_behind_others_are_handed_back(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "prefetch", Mock(return_value=5))  # jobs were short until now
+    release, running = threading.Event(), threading.Semaphore(0)
+
+    @mill.task()
+    def wait() -> None:
+        running.release()
+        release.wait(20)
+
+    jobs = [wait.enqueue() for _ in range(4)]
+    with running_worker(mill, WorkerSettings(concurrency=1)) as first:
+        assert running.acquire(timeout=10)
+        eventually(lambda: mill.inspect.queue("default").ready["normal"] == 3, "the others wait for any worker")
+        assert first.intake.wait_for_room(0.2) is None, "it does not take them again"
+        with running_worker(mill, WorkerSettings(concurrency=3)):
+            assert all(running.acquire(timeout=10) for _ in range(3)), "another one has started them"
+            release.set()
+            for job in jobs:
+                job.result(timeout=10)
+
+
+def test_a_worker_that_handed_back_takes_more_again_as_soon_as_jobs_are_short() -> None:
+    intake = Intake(("q",), 4, Pace(4), lambda: False)
+    jobs = [Taken(f"j{n}", "q", 1, f"{n}-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w") for n in range(4)]
+    intake.hold(jobs)
+    intake.handed_back(3)
+    intake.settled(jobs[1:])
+    assert intake.wait_for_room(0.01) is None, "one runs, and no more are taken"
+    intake.settled(jobs[:1])
+    intake.ran([2_000])
+    assert intake.wait_for_room() == 1, "one for one"
+    intake.ran([1])
+    assert intake.wait_for_room() == 4

@@ -17,11 +17,12 @@ from tidemill_consumers.executors.child import outcome_of, resident_megabytes
 from tidemill_consumers.executors.child_process import how_it_ended
 from tidemill_consumers.executors.frames import Channel, Frame
 from tidemill_consumers.intake import Intake
-from tidemill_consumers.outcomes import Dead, Parked, Retried, Succeeded
+from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.run import Interrupt, Run
 from tidemill_consumers.runs import Runs
 from tidemill_consumers.settings import WorkerSettings
+from tidemill_consumers.settlement import Settlement
 from tidemill_consumers.worker import Worker
 
 
@@ -37,8 +38,8 @@ def raise_it(role: str, error: BaseException) -> None:
 def test_an_executors_thread_that_dies_is_reported(
     mill: Tidemill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def observe(_: Pace, duration_ms: float) -> None:
-        raise RuntimeError(f"no {duration_ms > 0}")
+    def put(_: Settlement, taken: Taken, outcome: Outcome) -> None:
+        raise RuntimeError(f"no {taken.id} {outcome}")
 
     @mill.task()
     def plain() -> None: ...
@@ -49,7 +50,7 @@ def test_an_executors_thread_that_dies_is_reported(
     failures = threading.Semaphore(0)
     worker = Worker(mill, WorkerSettings(), failures.release)
     worker.start()
-    monkeypatch.setattr(Pace, "observe", observe)
+    monkeypatch.setattr(Settlement, "put", put)
     for task in (plain, awaited):
         task.enqueue()
         assert failures.acquire(timeout=10)
@@ -79,7 +80,7 @@ def test_a_worker_that_is_full_waits_for_room_until_it_stops() -> None:
     intake = Intake(("q",), 1, Pace(1), lambda: False)
     assert intake.wait_for_room() == 1
     intake.hold([run_of("job").taken])
-    answers: list[int] = []
+    answers: list[int | None] = []
     thread = threading.Thread(target=lambda: answers.append(intake.wait_for_room()))
     thread.start()
     intake.stop()

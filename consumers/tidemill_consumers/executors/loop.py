@@ -28,6 +28,7 @@ class LoopExecutor:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._waiting: deque[Run] = deque()
+        self._is_called = False  # the loop is about to look at what waits
         self._free = host.settings.concurrency
         self._loop = asyncio.new_event_loop()
         self._closing = threading.Event()
@@ -54,38 +55,41 @@ class LoopExecutor:
 
     def submit(self, run: Run) -> None:
         self._waiting.append(run)
-        self._loop.call_soon_threadsafe(self._fill)
+        if not self._is_called:
+            self._is_called = True
+            self._loop.call_soon_threadsafe(self._fill)
 
     def _fill(self) -> None:
+        self._is_called = False  # before it looks: what is submitted from now on calls it again
         while self._free > 0 and self._waiting:
             try:
                 run = self._waiting.popleft()
             except IndexError:  # withdrawn meanwhile
                 return
             self._free -= 1
-            task = self._loop.create_task(self._run(run), name=run.taken.id)
-            run.place = task
-            task.add_done_callback(self._done)
+            run.place = self._loop.create_task(self._serve_one(run), name=run.taken.id)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:  # not the job's: those are outcomes
+    async def _serve_one(self, run: Run) -> None:
+        try:
+            self._host.finished(run, await self._run(run))
+        except Exception as error:  # noqa: BLE001 - not the job's: those are outcomes
             self._host.failed("loop", error)
         self._free += 1
-        self._fill()
+        if self._waiting:
+            self._fill()
 
-    async def _run(self, run: Run) -> None:
+    async def _run(self, run: Run) -> Outcome:
         context = run.start(self._host.report)
         self._host.started(run)
         try:
-            if run.is_stopped():  # before its first step
+            if run.interrupt is not None:  # before its first step
                 raise asyncio.CancelledError
             outcome: Outcome = await pipeline.call_async(run, context, self._host.client)
             if run.is_stopped():  # it caught the cancellation and went on
                 outcome = pipeline.classify(run, asyncio.CancelledError())
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
             outcome = pipeline.classify(run, error)
-        self._host.finished(run, outcome)
+        return outcome
 
     def withdraw(self) -> list[Run]:
         withdrawn: list[Run] = []

@@ -1,10 +1,15 @@
-"""What executors with threads share: threads that run what waits, one run at a time each."""
+"""What executors with threads share: threads that run what waits, one run at a time each.
+
+Jobs may be shorter than the wake-up of a thread. So whoever takes a run wakes one more thread at most: a backlog of
+short jobs is worked off by the few that are awake, while jobs that wait for something bring up the whole pool at once.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from tidemill_consumers.background import background
@@ -26,57 +31,67 @@ class Runner(Protocol):
 
 
 class Pool:
-    """At most `most` threads, started when more runs wait than threads are idle; `make_runner` is called in each."""
+    """At most `most` threads, started when all others are busy; `make_runner` is called in each."""
 
     def __init__(self, role: str, most: int, host: Host, make_runner: Callable[[], Runner]) -> None:
         self._role = role
         self._most = most
         self._host = host
         self._make_runner = make_runner
-        self._waiting: deque[Run] = deque()
-        self._changed = threading.Condition()
+        # Its `get` hands the wake-up on by itself: a thread that finds a run wakes one that waits, if there is one.
+        self._waiting: SimpleQueue[Run | None] = SimpleQueue()  # None: a thread is to end
+        self._starting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
 
     def submit(self, run: Run) -> None:
-        with self._changed:
-            self._waiting.append(run)
-            if self._idle >= len(self._waiting):
-                self._changed.notify()
-            elif len(self._threads) < self._most:
-                thread = background(f"{self._role}-{len(self._threads) + 1}", self._serve, self._host.failed)
-                self._threads.append(thread)
-                thread.start()
+        self._waiting.put(run)
+        if self._idle <= 0:
+            self._start_one()
+
+    def _start_one(self) -> None:
+        if len(self._threads) >= self._most:
+            return
+        with self._starting:
+            if self._closed or len(self._threads) >= self._most:
+                return
+            thread = background(f"{self._role}-{len(self._threads) + 1}", self._serve, self._host.failed)
+            self._threads.append(thread)
+            self._idle += 1
+            thread.start()
 
     def _serve(self) -> None:
         runner = self._make_runner()
         try:
-            while (run := self._next()) is not None:
-                self._host.finished(run, runner.run(run))
+            while (run := self._waiting.get()) is not None:
+                self._run(runner, run)
         finally:
             runner.close()
 
-    def _next(self) -> Run | None:
-        with self._changed:
-            self._idle += 1
-            while not self._waiting and not self._closed:
-                self._changed.wait()
+    def _run(self, runner: Runner, run: Run) -> None:
+        with self._starting:
             self._idle -= 1
-            return None if self._closed else self._waiting.popleft()
+        if self._idle <= 0 and not self._waiting.empty():
+            self._start_one()
+        self._host.finished(run, runner.run(run))
+        with self._starting:
+            self._idle += 1
 
     def withdraw(self) -> list[Run]:
         """Gives up what waits, and returns it."""
-        with self._changed:
-            withdrawn = list(self._waiting)
-            self._waiting.clear()
-            return withdrawn
+        withdrawn: list[Run] = []
+        with suppress(Empty):
+            while (run := self._waiting.get_nowait()) is not None:
+                withdrawn.append(run)
+        return withdrawn
 
     def close(self) -> None:
         """Idle threads end; those that run a job end after it."""
-        with self._changed:
+        with self._starting:
             self._closed = True
-            self._changed.notify_all()
+        for _ in self._threads:
+            self._waiting.put(None)
 
     def join(self, seconds: float) -> None:
         """Waits for the threads, at most for so long each."""

@@ -103,6 +103,11 @@ class Event(Enum):
         # `tidemill.job`, `tidemill.worker`: a level can be set for each subject.
         self.logger = logging.getLogger(f"tidemill.{name.partition('.')[0]}")
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody wants to see it."""
+        return self.logger.isEnabledFor(self.level)
+
 
 class EventFields:
     """An event's fields in a log record: text for any handler, values for one that reads `record.args`."""
@@ -123,15 +128,14 @@ def event(what: Event, *, exc: BaseException | None = None, traceparent: str = "
         exc: its traceback is logged too.
         traceparent: of the record, for its trace id, where the caller is not inside of the job's `process`.
     """
-    logger = what.logger
-    if not logger.isEnabledFor(what.level):
+    if not what.is_on:
         return
     values: dict[str, FieldValue] = {
         ("job" if key == "job_id" else key): value for key, value in fields.items() if value is not None
     }
     if traceparent and (trace_id := trace_id_in(traceparent)):
         values["trace_id"] = trace_id
-    logger.log(
+    what.logger.log(
         what.level,
         f"{what.message}%s",
         EventFields(values),

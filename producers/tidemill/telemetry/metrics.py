@@ -84,6 +84,11 @@ instruments: provider.FromProvider[Instruments] = provider.from_meter(_make)
 """This process's instruments, or None while there is no meter provider."""
 
 
+def is_measured() -> bool:
+    """Whether there is a meter provider: what only a metric needs is not computed without one."""
+    return instruments() is not None
+
+
 def job_started(queue: str, start_latency_s: float, lateness_s: float | None = None) -> None:
     """A job starts.
 

@@ -148,7 +148,6 @@ class Processing(JobLabels):
 def process(
     queue: str,
     task: str,
-    *,
     job_id: str,
     attempt: int,
     traceparent: str = "",

@@ -8,7 +8,7 @@ from typing import Any
 
 def text(value: object) -> str:
     """Bytes as text; "" for nothing. Ids and names are ASCII: other bytes are a foreign hand's, and stay unknown."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+    return str(value, "utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
 
 def texts(values: Any) -> list[str]:
@@ -30,8 +30,8 @@ def milliseconds(value: object) -> int | None:
 def whole(value: object) -> int:
     """A number of a record that a foreign hand may have changed: what is no number counts as none."""
     try:
-        return int(text(value) or 0)
-    except ValueError:
+        return int(value or 0)  # type: ignore[call-overload, no-any-return]  # pyright: ignore[reportArgumentType]
+    except (ValueError, TypeError):
         return 0
 
 
