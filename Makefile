@@ -12,7 +12,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 PYTEST_ARGS ?=
 PYTEST = pytest -q -n auto $(PYTEST_ARGS)
 # What has nothing to do with the kind of server, or brings its own, is tested once, by `make test`.
-ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants)
+ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks)
 # Processes under fault take long; they are tested on Valkey and on the oldest server.
 FAULTS := $(addprefix --ignore=tests/,chaos sentinel)
 
@@ -38,7 +38,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),$(PYTHONS)); do \
 .NOTPARALLEL:
 .PHONY: help setup install check format demo lock clean
 .PHONY: test test-servers test-redis7 test-redis8 test-cluster coverage-html
-.PHONY: properties simulate chaos chaos-drain sentinel mutants
+.PHONY: bench bench-quick bench-setup properties simulate chaos chaos-drain sentinel mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,19 @@ sentinel: setup ## What a failover loses at each durability level: SERVER=valkey
 
 mutants: setup ## Planted bugs, each of which a layer must catch
 	PYTHONPATH=tests $(BIN)/python -m mutants
+
+# The figures of a full run stand in docs/performance.md. ONLY="drain idle" measures these alone; JOBS=1000000 is the
+# largest backlog.
+BENCH = PYTHONPATH=tests $(BIN)/python -m benchmarks --server $(SERVER) $(addprefix --only=,$(ONLY))
+bench: bench-setup ## Benchmarks beside their limits and the peers; under 10 minutes: ONLY="drain idle"
+	$(if $(filter command line,$(origin JOBS)),JOBS=$(JOBS)) $(BENCH) \
+		$(if $(ONLY),,--plots docs/images --markdown docs/performance.md)
+
+bench-quick: bench-setup ## Every benchmark with small counts, in a minute: shows that they run, not how fast
+	$(BENCH) --quick
+
+bench-setup: setup
+	@$(BIN)/python -m pip install -qq --no-build-isolation --constraint requirements.lock --editable ".[bench]"
 
 coverage-html: setup ## The last test run's coverage as pages, line by line
 	@$(BIN)/coverage html -q --fail-under=0

@@ -1,0 +1,65 @@
+"""Enqueue: jobs a second of one producer over TCP, one by one and in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median
+
+from benchmarks.bench import Bench, measurement
+from benchmarks.bench_server import fresh_server
+from benchmarks.figure import Figure, at_least, share_of_limit
+from benchmarks.processes import Run, new_run
+from benchmarks.verification import DoesNotCount
+
+# The peers that have a call for it.
+WITH_BULK = ("rq",)
+
+
+def per_second(bench: Bench, produce: Callable[[Run], dict[str, float]]) -> float:
+    with fresh_server(bench.flavour) as server, new_run(server.url) as run:
+        answer = produce(run)
+        held = server.client.dbsize()
+        if not held:
+            raise DoesNotCount("nothing is on the server")
+        return answer["jobs"] / answer["seconds"]
+
+
+def one_by_one(system: str, jobs: int, run: Run) -> dict[str, float]:
+    return run.produce(system, "one", jobs, jobs // 5)
+
+
+def in_bulk(system: str, jobs: int, run: Run) -> dict[str, float]:
+    return run.produce(system, "fill", jobs)
+
+
+def bare(jobs: int, run: Run) -> dict[str, float]:
+    return run.program("bare_enqueue", jobs, jobs // 5)
+
+
+@measurement("enqueue")
+def enqueue(bench: Bench) -> Iterator[Figure]:
+    jobs, rounds = bench.size(8_000, 1_000), bench.size(3, 1)
+    runs: dict[str, list[float]] = {name: [] for name in ("thread", "bare", *bench.peers)}
+    for _ in range(rounds):
+        runs["thread"].append(per_second(bench, partial(one_by_one, "thread", jobs)))
+        runs["bare"].append(per_second(bench, partial(bare, jobs)))
+        found = bench.of_peers(lambda name: per_second(bench, partial(one_by_one, name, jobs // 4)))
+        for name, rate in found.items():
+            runs[name].append(rate)
+    ours, limit = median(runs["thread"]), median(runs["bare"])
+    peers = {name: median(runs[name]) for name in bench.peers if runs[name]}
+    goals = (share_of_limit(ours, limit, 0.8),)
+    yield Figure("enqueue, one by one", "jobs/s", ours, goals, limit, peers, tuple(runs["thread"]))
+
+
+@measurement("enqueue_many")
+def enqueue_many(bench: Bench) -> Iterator[Figure]:
+    jobs, rounds = bench.size(100_000, 10_000), bench.size(3, 1)
+    runs = [per_second(bench, partial(in_bulk, "thread", jobs)) for _ in range(rounds)]
+    peers = bench.of_peers(
+        lambda name: per_second(bench, partial(in_bulk, name, jobs // 10)),
+        [name for name in WITH_BULK if name in bench.peers],
+    )
+    ours = median(runs)
+    yield Figure("enqueue_many", "jobs/s", ours, (at_least(ours, 150_000),), None, peers, tuple(runs))
