@@ -21,6 +21,8 @@ from tidemill_consumers.settings import WorkerSettings
 
 QUEUES = ("default", "other")
 # A busy system goes through every state many times in this time.
+# Between two calls of the producer: what it makes is kept, and the doctor looks at all of it each time.
+PAUSE_SECONDS = 0.02
 LOAD_SECONDS = 6.0
 
 
@@ -68,6 +70,7 @@ class Load:
         else:
             self._once.using(**options).enqueue_many([call(key) for key in keys])
             self.sent += keys
+        self._stop.wait(PAUSE_SECONDS)
 
     def _interfere(self, dice: random.Random) -> None:
         queue = dice.choice(QUEUES)

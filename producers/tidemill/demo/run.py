@@ -113,7 +113,7 @@ def _read_files(jobs: dict[str, Job[Module]], collected: Collected) -> None:
         record = job.refresh().record
         collected.states[name] = str(job.state)
         collected.recovered += record.crashes
-        if record.attempt > 1:  # its start is not the first one
+        if job.attempt > 1 or record.crashes:  # its start is not the first one
             continue
         if record.due_ms:
             collected.lateness_ms.append(record.started_ms - record.due_ms)
