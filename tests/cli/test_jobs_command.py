@@ -88,6 +88,7 @@ def test_cancelling_goes_on_after_an_unknown_job(mill: Tidemill, url: str) -> No
     assert result.stderr == "Error: job nobody is not known: never enqueued, or dropped by retention\n"
 
 
+@pytest.mark.interrupts
 def test_cancelling_says_what_runs_and_what_was_over(mill: Tidemill, url: str) -> None:
     from threading import Event
 

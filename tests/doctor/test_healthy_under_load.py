@@ -21,9 +21,9 @@ from tidemill_consumers.settings import WorkerSettings
 
 QUEUES = ("default", "other")
 # A busy system goes through every state many times in this time.
+LOAD_SECONDS = 6.0
 # Between two calls of the producer: what it makes is kept, and the doctor looks at all of it each time.
 PAUSE_SECONDS = 0.02
-LOAD_SECONDS = 6.0
 
 
 class Load:
@@ -140,6 +140,7 @@ class Load:
         return {str(self.mill.codec.decode_call(job.record.body)[0][0]) for job in dead if job.task == "once"}
 
 
+@pytest.mark.interrupts
 @pytest.mark.parametrize("repair", [False, True], ids=["looking", "repairing"])
 def test_nothing_is_found_while_everything_works_and_each_job_runs_once(
     mill: Tidemill, repair: bool, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_worker
 from tidemill import Job, JobCancelled, JobFailed, Retry, Tidemill
+from tidemill_consumers import settings
 from tidemill_consumers.executors.frames import Channel, Frame, encode
 from tidemill_consumers.executors.mailbox import Mailbox
 from tidemill_consumers.executors.permits import PermitReader, Permits
@@ -32,6 +33,12 @@ AHEAD = "worker.children_app:mill"
 # More than the children: so there are jobs to send ahead.
 ONE_AHEAD = WorkerSettings(concurrency=20, lease_ms=2_000, child_processes=1, app_path=AHEAD)
 TWO_AHEAD = WorkerSettings(concurrency=20, lease_ms=2_000, child_processes=2, app_path=AHEAD)
+
+
+@pytest.fixture(autouse=True)
+def _keep_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor alone: jobs that wait behind a long one are not handed back to the server."""
+    monkeypatch.setattr(settings, "HAND_BACK_MS", 60_000)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from tidemill import JobCancelled, JobExists, JobFailed, Tidemill, current_job
 from tidemill.wire.keys import GROUP
+from tidemill_consumers import settings
 from tidemill_consumers.settings import WorkerSettings
 
 
@@ -85,7 +86,10 @@ def test_a_job_can_be_cancelled_while_it_is_delayed_or_waits(mill: Tidemill) -> 
     assert ran == ["third"]
 
 
-def test_a_job_that_waits_in_the_worker_is_cancelled_before_it_starts(mill: Tidemill) -> None:
+def test_a_job_that_waits_in_the_worker_is_cancelled_before_it_starts(
+    mill: Tidemill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "HAND_BACK_MS", 60_000)  # it does not go to another worker meanwhile
     release, started = threading.Event(), threading.Event()
     ran: list[int] = []
 
