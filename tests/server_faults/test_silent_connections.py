@@ -124,7 +124,8 @@ def test_a_silent_lease_connection_is_replaced_before_the_lease_is_over(
         assert started.wait(20)
         proxy.marker = load("renew").sha.encode()
         before = eventually(lambda: proxy.requests, "the lease was renewed")
-        assert proxy.silence(proxy.marker) == 1
+        # The script may just be on its way to a server that does not have it: that is another request.
+        eventually(lambda: proxy.silence(proxy.marker) == 1, "its connection has fallen silent")
         eventually(lambda: proxy.requests > before + 4, "it is renewed again", 30)
         release.set()
         assert job.result(timeout=20) == "done"
