@@ -43,18 +43,22 @@ class Reaper:
         self._scripts = scripts
         self._clock = clock
         self._trust = Trust(clock)
-        self._clock_ahead_ms: float | None = None
+        self._clock_ahead_ms: tuple[float, float] | None = None  # at least, at most
         self._look_at = 0.0  # monotonic seconds
 
-    def look_at_clock(self, now_ms: int) -> None:
-        """The server's clock, as it was just now. If it has jumped since the last time, leases are not believed."""
-        ahead_ms = now_ms - self._clock() * 1000
+    def look_at_clock(self, now_ms: int, asked_at: float | None = None) -> None:
+        """The server's clock, as it was at some time since `asked_at` (monotonic seconds; None: just now). If it has
+        jumped since the last time, leases are not believed. An answer that was long under way is no jump."""
+        heard_at = self._clock()
+        least = now_ms - heard_at * 1000
+        most = least if asked_at is None else now_ms - asked_at * 1000
         if self._clock_ahead_ms is not None:
-            jump_ms = ahead_ms - self._clock_ahead_ms
+            least_before, most_before = self._clock_ahead_ms
+            jump_ms = max(least - most_before, 0) or min(most - least_before, 0)
             if abs(jump_ms) > settings.CLOCK_JUMP_MS:
                 telemetry.event(Event.CLOCK_JUMPED, by_ms=round(jump_ms))
                 self.distrust_leases()
-        self._clock_ahead_ms = ahead_ms
+        self._clock_ahead_ms = least, most
 
     def distrust_leases(self, since: float | None = None) -> None:
         """The server was out of reach until now. `since`: when it last answered, monotonic seconds; None: unknown."""

@@ -108,7 +108,7 @@ class Scheduler:
             if self._was_away or asked_at - began > settings.SLOW_ANSWER_SECONDS:
                 self._reaper.distrust_leases(self._answered_at)
             self._was_away = False
-            self._reaper.look_at_clock(survey.now_ms)
+            self._reaper.look_at_clock(survey.now_ms, began)
             wake_at = asked_at + self._work(survey) / 1000
             self._answered_at = time.monotonic()
             if self._answered_at - asked_at > settings.SLOW_ANSWER_SECONDS:

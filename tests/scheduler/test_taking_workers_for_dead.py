@@ -79,6 +79,20 @@ def test_after_a_jump_of_the_clock_no_lease_is_believed_for_its_own_length(
     assert names(mill) == ["worker"]
 
 
+def test_an_answer_that_was_long_under_way_is_no_jump_of_the_clock(
+    mill: Tidemill, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_seconds = 100.0
+    reaper = Reaper(mill.client.link, mill.client.scripts, lambda: now_seconds)
+    reaper.look_at_clock(1_000_000, asked_at=now_seconds)
+    now_seconds = 105.0  # the server answered at once, or only just now: it is heard five seconds after the question
+    reaper.look_at_clock(1_000_010, asked_at=100.0)
+    reaper.look_at_clock(1_005_000, asked_at=105.0)
+    assert "clock jumped" not in caplog.text
+    reaper.look_at_clock(1_010_000, asked_at=104.0)
+    assert "clock jumped" in caplog.text
+
+
 def test_a_worker_that_renews_its_lease_in_the_last_moment_keeps_it(
     mill: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
