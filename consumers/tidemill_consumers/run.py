@@ -65,6 +65,11 @@ class Run:
         return self._settled
 
     @property
+    def is_waiting(self) -> bool:
+        """It has not started, and nobody has decided that it is not to."""
+        return not self.started_at and not self._settled
+
+    @property
     def is_here(self) -> bool:
         """It runs in this process, and may hold its interpreter."""
         return self.definition.executor != "process"

@@ -42,7 +42,7 @@ class Runs:
     def waiting_since(self) -> float | None:
         """When the first of those was taken that wait in an executor, in monotonic seconds; None: none waits."""
         with self._changed:
-            return next((run.taken_at for run in self._given.values() if not run.started_at), None)
+            return next((run.taken_at for run in self._given.values() if run.is_waiting), None)
 
     def stuck_executors(self, since: float) -> set[str]:
         """Those that have started nothing since then, though runs wait in them: long ones have all their slots."""
@@ -53,7 +53,7 @@ class Runs:
                 name = run.definition.executor
                 if run.started_at:
                     last[name] = max(run.started_at, last.get(name, 0.0))
-                elif run.taken_at < since:
+                elif run.is_waiting and run.taken_at < since:
                     waiting.add(name)
         return {name for name in waiting if 0.0 < last.get(name, 0.0) < since}
 

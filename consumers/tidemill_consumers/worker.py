@@ -234,8 +234,9 @@ class Worker:
             return False
         late = time.monotonic() - settings.HAND_BACK_MS / 1000
         stuck = self.runs.stuck_executors(late) if since < late else ()
-        if stuck:
-            self.intake.handed_back(sum(self._hand_back_waiting(name) for name in stuck))
+        count = sum(map(self._hand_back_waiting, stuck))
+        if count:
+            self.intake.handed_back(count)
         return True
 
     def _admit(self, taken: Taken) -> Run | Outcome:

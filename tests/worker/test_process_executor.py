@@ -18,11 +18,18 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_worker
 from tidemill import Job, JobCancelled, JobFailed, Retry, Tidemill
+from tidemill.retry import NO_RETRY
+from tidemill.task import Definition
+from tidemill.wire.scripts import Taken
 from tidemill_consumers import settings
+from tidemill_consumers.executors import process
 from tidemill_consumers.executors.frames import Channel, Frame, encode
 from tidemill_consumers.executors.mailbox import Mailbox
 from tidemill_consumers.executors.permits import PermitReader, Permits
+from tidemill_consumers.executors.process import ProcessExecutor
+from tidemill_consumers.run import Run
 from tidemill_consumers.settings import WorkerSettings
+from tidemill_consumers.worker import Worker
 from worker import children_app, jobs_app
 from worker.processes import APP, is_alive, lines, running
 
@@ -46,6 +53,31 @@ def ahead(app: Tidemill) -> Iterator[Tidemill]:
     """The application whose jobs are sent ahead, on the same empty server."""
     yield children_app.mill
     children_app.mill.close()
+
+
+def test_a_withdrawal_that_was_not_answered_in_time_withdraws_nothing(
+    app: Tidemill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_ANSWER_SECONDS", 0.05)
+    busy, release = threading.Event(), threading.Event()
+
+    def hold_up() -> None:
+        busy.set()
+        release.wait(20)
+
+    executor = ProcessExecutor(Worker(app, ONE_CHILD))
+    try:
+        executor._mailbox.post(hold_up)  # pyright: ignore[reportPrivateUsage] - as if it were starting a child
+        assert busy.wait(10)
+        taken = Taken("job", "q", 1, "1-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w")
+        executor.submit(Run(taken, Definition("t", print, "q"), NO_RETRY, None))
+        assert executor.withdraw() == []
+        release.set()
+        withdrawn = eventually(executor.withdraw, "it waits still")
+        assert [run.taken.id for run in withdrawn] == ["job"]
+    finally:
+        release.set()
+        executor.close()
 
 
 def test_a_child_runs_one_job_after_the_other(app: Tidemill) -> None:

@@ -38,7 +38,7 @@ class Pool:
         self._most = most
         self._host = host
         self._make_runner = make_runner
-        # Its `get` hands the wake-up on by itself: a thread that finds a run wakes one that waits, if there is one.
+        # As many threads wake as there are runs, one by one: a thread that got a run lets the next one look.
         self._waiting: SimpleQueue[Run | None] = SimpleQueue()  # None: a thread is to end
         self._starting = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -64,7 +64,8 @@ class Pool:
     def _serve(self) -> None:
         runner = self._make_runner()
         try:
-            while (run := self._waiting.get()) is not None:
+            # What waits when the pool is closed was handed back: it runs elsewhere.
+            while (run := self._waiting.get()) is not None and not self._closed:
                 self._run(runner, run)
         finally:
             runner.close()

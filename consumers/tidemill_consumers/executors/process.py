@@ -13,10 +13,10 @@ other threads want is posted to this thread, which alone knows the children.
 
 from __future__ import annotations
 
-import queue
 import selectors
 import time
 from collections import deque
+from concurrent.futures import Future
 from typing import Final
 
 from tidemill import telemetry
@@ -64,12 +64,17 @@ class ProcessExecutor:
 
     def withdraw(self) -> list[Run]:
         """What waits, here or in a child."""
-        answer: queue.SimpleQueue[list[Run]] = queue.SimpleQueue()
-        self._mailbox.post(lambda: answer.put(self._withdraw()))
+        answer = Future[list[Run]]()
+
+        def give() -> None:
+            if answer.set_running_or_notify_cancel():  # else nobody would take what is withdrawn
+                answer.set_result(self._withdraw())
+
+        self._mailbox.post(give)
         try:
-            return answer.get(timeout=_ANSWER_SECONDS)
-        except queue.Empty:  # the thread has died, which the host knows
-            return []
+            return answer.result(_ANSWER_SECONDS)
+        except TimeoutError:  # it is busy, or has died, which the host knows
+            return [] if answer.cancel() else answer.result()
 
     def interrupt(self, run: Run, why: Interrupt) -> None:
         self._mailbox.post(lambda: self._interrupt(run))
