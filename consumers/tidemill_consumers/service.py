@@ -10,7 +10,7 @@ from typing import Final
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
-from tidemill.lifecycle import Signals
+from tidemill.lifecycle import Signals, exempt_what_is_loaded
 from tidemill_consumers.beats import BeatSender
 from tidemill_consumers.loading import load_app
 from tidemill_consumers.settings import WorkerSettings
@@ -33,6 +33,7 @@ def run_one(settings: WorkerSettings) -> int:
     worker = Worker(mill, settings, signals.fail, beats)
     if not signals.stop.is_set():
         worker.start()
+        exempt_what_is_loaded()
         signals.wait()
         if signals.failed:
             # Half a worker: what runs is handed back now, while there is still a lease. Even that may hang.

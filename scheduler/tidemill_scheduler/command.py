@@ -26,11 +26,12 @@ def scheduler(context: Context) -> None:
 
     It needs no application code. Run two or more for availability: they need no leader.
     """
-    from tidemill.lifecycle import Signals
+    from tidemill.lifecycle import Signals, exempt_what_is_loaded
     from tidemill_scheduler.service import Scheduler
 
     signals = Signals()
     service = Scheduler(context.mill)
+    exempt_what_is_loaded()
     runner = threading.Thread(target=_run, args=(service, signals), name="tidemill-scheduler")
     runner.start()
     signals.wait()

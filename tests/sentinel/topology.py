@@ -64,6 +64,7 @@ class Sentinel:
         self.client = cast(
             Any,
             redis.Redis(
+                host="127.0.0.1",
                 port=self.port,
                 password=self._password or None,
                 protocol=2,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from typing import cast
 
 import pytest
 
@@ -14,11 +13,9 @@ from tidemill.retry import NO_RETRY
 from tidemill.task import Definition
 from tidemill.wire.scripts import Taken
 from tidemill_consumers.deadlines import Deadlines
-from tidemill_consumers.executors import Host
 from tidemill_consumers.executors.child import outcome_of, resident_megabytes
 from tidemill_consumers.executors.child_process import how_it_ended
 from tidemill_consumers.executors.frames import Channel, Frame
-from tidemill_consumers.executors.pool import Pool
 from tidemill_consumers.intake import Intake
 from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
 from tidemill_consumers.pace import Pace
@@ -85,47 +82,6 @@ def test_a_run_that_was_handed_back_does_not_wait_any_more() -> None:
     assert runs.waiting_since() == run.taken_at
     run.finish()
     assert runs.waiting_since() is None
-
-
-class _Alone:
-    """What a pool needs of its worker. Its runs wait until they may go on."""
-
-    def __init__(self) -> None:
-        self.started, self.go_on = threading.Semaphore(0), threading.Event()
-        self.ran: list[str] = []
-
-    def run(self, run: Run) -> Outcome:
-        self.ran.append(run.taken.id)
-        self.started.release()
-        assert self.go_on.wait(10)
-        return Succeeded(b"")
-
-    def close(self) -> None: ...
-    def finished(self, run: Run, outcome: Outcome) -> None: ...
-    def failed(self, role: str, error: BaseException) -> None: ...
-
-
-def test_what_waits_in_a_pool_that_is_closed_does_not_run() -> None:
-    alone = _Alone()
-    pool = Pool("test", 1, cast(Host, alone), lambda: alone)
-    for job_id in ("runs", "waits"):
-        pool.submit(run_of(job_id))
-    assert alone.started.acquire(timeout=10)
-    pool.close()
-    alone.go_on.set()
-    pool.join(10)
-    assert alone.ran == ["runs"]
-
-
-def test_every_run_gets_a_thread_while_others_are_stuck() -> None:
-    alone = _Alone()
-    pool = Pool("test", 8, cast(Host, alone), lambda: alone)
-    for number in range(8):
-        pool.submit(run_of(f"job {number}"))
-    assert all(alone.started.acquire(timeout=10) for _ in range(8))
-    alone.go_on.set()
-    pool.close()
-    pool.join(10)
 
 
 def test_a_worker_that_is_full_waits_for_room_until_it_stops() -> None:

@@ -38,6 +38,12 @@ def test_sigterm_lets_running_jobs_finish_and_hands_back_the_rest_at_once(app: T
     assert app.inspect.queue("default").running == 0
 
 
+def test_the_garbage_collector_leaves_alone_what_was_loaded_at_the_start(app: Tidemill, tmp_path: Path) -> None:
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE):
+        eventually(lambda: jobs_app.count_exempt.enqueue().result(timeout=20) > 10_000, "the worker's is exempt")
+        assert jobs_app.count_exempt_in_child.enqueue().result(timeout=20) > 10_000
+
+
 @pytest.mark.interrupts
 def test_what_outlives_the_grace_is_handed_back_at_once(app: Tidemill, tmp_path: Path) -> None:
     journals = [tmp_path / f"journal-{number}" for number in range(3)]

@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, cast
 from tidemill import logs
 from tidemill.app import Tidemill
 from tidemill.errors import RemoteError
+from tidemill.lifecycle import exempt_what_is_loaded
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import pipeline
 from tidemill_consumers.executors.frames import Channel, Frame, encode
@@ -44,6 +45,7 @@ def main(app_path: str, descriptor: int, permits: int) -> None:
         logs.configure(cast(Literal["human", "json"], os.environ.get("TIDEMILL_LOG_FORMAT", "human")), level)
     end = socket.socket(fileno=descriptor)
     mill = load_app(app_path)
+    exempt_what_is_loaded()
     threading.Thread(target=_end_with_worker, args=(end,), name="tidemill-child", daemon=True).start()
     channel = Channel(end)
     channel.send({"kind": "up"})

@@ -40,7 +40,7 @@ class Pool:
         self._make_runner = make_runner
         # As many threads wake as there are runs, one by one: a thread that got a run lets the next one look.
         self._waiting: SimpleQueue[Run | None] = SimpleQueue()  # None: a thread is to end
-        self._starting = threading.Lock()
+        self._counting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
@@ -53,7 +53,7 @@ class Pool:
     def _start_one(self) -> None:
         if len(self._threads) >= self._most:
             return
-        with self._starting:
+        with self._counting:
             if self._closed or len(self._threads) >= self._most:
                 return
             thread = background(f"{self._role}-{len(self._threads) + 1}", self._serve, self._host.failed)
@@ -64,20 +64,31 @@ class Pool:
     def _serve(self) -> None:
         runner = self._make_runner()
         try:
+            run = self._wait()
             # What waits when the pool is closed was handed back: it runs elsewhere.
-            while (run := self._waiting.get()) is not None and not self._closed:
-                self._run(runner, run)
+            while run is not None and not self._closed:
+                if self._idle <= 0 and not self._waiting.empty():
+                    self._start_one()
+                self._host.finished(run, runner.run(run))
+                run = self._next()
         finally:
             runner.close()
 
-    def _run(self, runner: Runner, run: Run) -> None:
-        with self._starting:
+    def _next(self) -> Run | None:
+        """While there are more runs, no lock is taken: threads that share one at each job wait for each other."""
+        try:
+            return self._waiting.get_nowait()
+        except Empty:
+            with self._counting:
+                self._idle += 1
+            return self._wait()
+
+    def _wait(self) -> Run | None:
+        """Of a thread that counts as idle."""
+        run = self._waiting.get()
+        with self._counting:
             self._idle -= 1
-        if self._idle <= 0 and not self._waiting.empty():
-            self._start_one()
-        self._host.finished(run, runner.run(run))
-        with self._starting:
-            self._idle += 1
+        return run
 
     def withdraw(self) -> list[Run]:
         """Gives up what waits, and returns it."""
@@ -89,7 +100,7 @@ class Pool:
 
     def close(self) -> None:
         """Idle threads end; those that run a job end after it."""
-        with self._starting:
+        with self._counting:
             self._closed = True
         for _ in self._threads:
             self._waiting.put(None)

@@ -17,15 +17,16 @@ import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
-    from opentelemetry.trace import Link, Span, SpanContext, Tracer, TracerProvider
+    from opentelemetry.trace import Span, SpanContext, TracerProvider
+
+    from tidemill.telemetry.active_span import Spans
 
 Attributes = dict[str, str | int]
-Kind = Literal["PRODUCER", "CONSUMER", "CLIENT"]
 Made = TypeVar("Made")
 
 SCOPE = "tidemill"
@@ -33,7 +34,7 @@ SCOPE = "tidemill"
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 
 # W3C Trace Context, version 00: the only one that is ever written into a record.
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _TRACE_API = "opentelemetry.trace"
 _CONTEXT_API = "opentelemetry.context"
 _UNKNOWN = object()
@@ -90,12 +91,14 @@ class FromProvider(Generic[Made]):
         return None if "Proxy" in type(provider).__name__ else provider
 
 
-def _tracer_of(provider: object) -> Tracer:
-    return cast("TracerProvider", provider).get_tracer(SCOPE, version(SCOPE), SCHEMA_URL)
+def _spans_of(provider: object) -> Spans:
+    from tidemill.telemetry.active_span import Spans
+
+    return Spans(cast("TracerProvider", provider))
 
 
-tracer: FromProvider[Tracer] = FromProvider(_TRACE_API, _TRACE_API, "tracer", _tracer_of)
-"""This process's tracer, or None."""
+spans: FromProvider[Spans] = FromProvider(_TRACE_API, _TRACE_API, "tracer", _spans_of)
+"""What starts this process's spans, or None."""
 
 
 def from_meter(make: Callable[[Meter], Made]) -> FromProvider[Made]:
@@ -130,50 +133,5 @@ def traceparent_of(context: SpanContext) -> str:
 
 def trace_id_in(traceparent: str) -> str:
     """The trace id in a W3C `traceparent`, 32 hex digits; empty when that is empty or not one."""
-    found = _TRACEPARENT.fullmatch(traceparent)
+    found = TRACEPARENT.fullmatch(traceparent)
     return found[1] if found else ""
-
-
-class ActiveSpan:
-    """A span that is the current one, in this thread or task, from here to `end()`.
-
-    `remote` is the traceparent that a message carried: it becomes the parent, or a link when this code runs
-    in a span already. One that does not parse is as good as none.
-    """
-
-    __slots__ = ("_span", "_token")
-
-    def __init__(self, tracer: Tracer, name: str, kind: Kind, attributes: Attributes, remote: str = "") -> None:
-        from opentelemetry import context, trace
-
-        parent: Context | None = None
-        links: list[Link] = []
-        origin = _remote_context(remote)
-        if origin is not None:
-            if current_span_context() is None:
-                parent = trace.set_span_in_context(trace.NonRecordingSpan(origin))
-            else:
-                links.append(trace.Link(origin))
-        self._span = tracer.start_span(name, parent, trace.SpanKind[kind], attributes, links)
-        self._token = context.attach(trace.set_span_in_context(self._span))
-
-    def end(self, attributes: Attributes, *, failed: bool) -> None:
-        """End the span. A failure has no description: the text of an exception may hold arguments."""
-        from opentelemetry import context, trace
-
-        context.detach(self._token)
-        self._span.set_attributes(attributes)
-        if failed:
-            self._span.set_status(trace.StatusCode.ERROR)
-        self._span.end()
-
-
-def _remote_context(traceparent: str) -> SpanContext | None:
-    from opentelemetry.trace import SpanContext, TraceFlags
-
-    found = _TRACEPARENT.fullmatch(traceparent)
-    if found is None:
-        return None
-    flags = TraceFlags(int(found[3], 16))
-    context = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=flags)
-    return context if context.is_valid else None

@@ -10,18 +10,14 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from tidemill.telemetry.metrics import instruments
-from tidemill.telemetry.provider import (
-    ActiveSpan,
-    Attributes,
-    Kind,
-    current_span_context,
-    traceparent_of,
-    tracer,
-)
+from tidemill.telemetry.provider import Attributes, current_span_context, spans, traceparent_of
 from tidemill.wire.keys import GROUP
+
+if TYPE_CHECKING:
+    from tidemill.telemetry.active_span import ActiveSpan, Kind
 
 SYSTEM = "tidemill"
 _GROUP: Attributes = {"messaging.consumer.group.name": GROUP}
@@ -105,7 +101,7 @@ def send(
         job_id: of a single job.
         body_bytes: the size of a single job's body. The conventions make it opt-in.
     """
-    if tracer() is None and instruments() is None:
+    if spans() is None and instruments() is None:
         return _UNOBSERVED
     details = _of_messages(job_id, count)
     if task:
@@ -117,7 +113,7 @@ def send(
 
 def settle(queue: str, count: int, outcome: str, job_id: str | None = None, server: Server | None = None) -> Operation:
     """The block in which a worker tells the server that `count` jobs of `queue` ended with `outcome`."""
-    if tracer() is None and instruments() is None:
+    if spans() is None and instruments() is None:
         return _UNOBSERVED
     details = _of_messages(job_id, count) | {"messaging.tidemill.outcome": outcome}
     return _ObservedOperation(_Observation("settle", queue, server, details), _GROUP)
@@ -159,7 +155,7 @@ def process(
     Inside, `current` names the job and the user's spans are children of this one. Say how it went by
     calling `outcome()` on what the block yields; else an exception that leaves the block is a failure.
     """
-    if tracer() is None and instruments() is None:
+    if spans() is None and instruments() is None:
         return Processing(job_id, task, attempt, traceparent)
     details: Attributes = {
         "messaging.message.id": job_id,
@@ -208,11 +204,10 @@ class _Observation:
         self.labels = _labels(name, queue, server)
 
     def begin(self, remote: str = "") -> None:
-        known = tracer()
+        known = spans()
         if known is not None:
             attributes = self.labels | {"messaging.operation.type": self.name} | self._details
-            span_name = f"{self.name} {self._queue}"
-            self._span = ActiveSpan(known, span_name, _KINDS[self.name], attributes, remote)
+            self._span = known.start(f"{self.name} {self._queue}", _KINDS[self.name], attributes, remote)
         self._started_s = perf_counter()
 
     def end(self, error_type: str | None, span_details: Attributes | None = None) -> float:
