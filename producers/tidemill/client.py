@@ -3,6 +3,7 @@
 - a `Command`: sent to the server, answered with its parsed reply;
 - a `Dialogue`: held on one connection, answered with what it returns;
 - a `Batch` of commands: sent in one round trip, answered with the list of their parsed replies;
+- a `Sleep`: slept;
 - a `Pause`: waited for, answered with whether it was over in time;
 - a `Blocking` call: made, in a thread if an event loop asks.
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tidemill.admission import Pressures
 from tidemill.target import Target
 from tidemill.waiter import Waiter, Wakeup
 from tidemill.wire.command import Command
@@ -49,13 +51,20 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """Nothing happens for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Blocking:
     """A call that may block: an event loop makes it in a thread."""
 
     function: Callable[[], object]
 
 
-Step = Command[Any] | Dialogue[Any] | Batch | Pause | Blocking
+Step = Command[Any] | Dialogue[Any] | Batch | Pause | Sleep | Blocking
 Operation = Generator[Step, Any, T]
 
 _UNDER_WAY: Final = ("scheduled", "ready", "running")
@@ -72,6 +81,7 @@ class Client:
         self.signing = signing
         self.scripts = Scripts(keys)
         self.queues_by_task: dict[str, str] = {}
+        self.pressures = Pressures()
         self._deadline_seconds = deadline_seconds
         self._waiter = Waiter(target, keys)
 
@@ -127,6 +137,9 @@ class Client:
                 return self.link.run_all(step.commands) if step.commands else []
             case Pause():
                 return step.wakeup.wait(step.seconds)
+            case Sleep():
+                time.sleep(step.seconds)
+                return None
             case Blocking():
                 return step.function()
 
@@ -140,6 +153,9 @@ class Client:
                 return await self.async_link.run_all(step.commands) if step.commands else []
             case Pause():
                 return await step.wakeup.await_(step.seconds)
+            case Sleep():
+                await asyncio.sleep(step.seconds)
+                return None
             case Blocking():
                 return await asyncio.to_thread(step.function)
 

@@ -20,10 +20,10 @@ once, which its fence is there for.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from tidemill import settings
 from tidemill.errors import ServerUnavailable, ServerUnsuitable, TidemillError
@@ -31,7 +31,17 @@ from tidemill.suitability import online_replicas
 from tidemill.wire.command import Command
 from tidemill.wire.dialogue import Attempt, Dialogue, Facts, Turns
 from tidemill.wire.replies import pairs, text
-from tidemill.wire.scripts import EnqueueAnswer, Enqueued, Full, NewJob, NewJobs, Scripts, Unconfirmed, Unprepared
+from tidemill.wire.scripts import (
+    EnqueueAnswer,
+    Enqueued,
+    Full,
+    Fullness,
+    NewJob,
+    NewJobs,
+    Pressed,
+    Scripts,
+    Unprepared,
+)
 
 if TYPE_CHECKING:
     from tidemill.connection import Link
@@ -55,34 +65,51 @@ ALWAYS: Final = "appendfsync always"
 WAITAOF: Final = "WAITAOF"
 
 
-def enqueue(scripts: Scripts, shared: NewJobs, new: Sequence[NewJob]) -> Dialogue[list[Enqueued] | Full]:
-    """Enqueues a chunk, and sees to its queue's durability.
+class Admitted(NamedTuple):
+    """What became of each job; `fullness` of a queue that is filling up."""
+
+    jobs: list[Enqueued]
+    fullness: Fullness | None = None
+
+
+def enqueue(
+    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], *, partial: bool = False
+) -> Dialogue[Admitted | Full]:
+    """Enqueues a chunk, and sees to its queue's durability. `partial`: see `Producing.enqueue`.
 
     Raises ServerUnsuitable when the server can't keep it, ServerUnavailable when it was not confirmed in time.
     """
-    return Dialogue(partial(_enqueue, scripts, shared, new))
+    return Dialogue(functools.partial(_enqueue, scripts, shared, new, partial))
 
 
 def _enqueue(
-    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], facts: Facts, attempt: Attempt
-) -> Turns[list[Enqueued] | Full]:
-    answer: EnqueueAnswer = yield scripts.enqueue(shared, new, keeps=_kept(facts))
+    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], partial: bool, facts: Facts, attempt: Attempt
+) -> Turns[Admitted | Full]:
+    answer: EnqueueAnswer = yield scripts.enqueue(shared, new, keeps=_kept(facts), partial=partial)
     while isinstance(answer, Unprepared):
         yield from _prove(answer.durability, scripts, shared.queue, facts, attempt)
-        answer = yield scripts.enqueue(shared, new, keeps=(answer.durability,))
-    if not isinstance(answer, Unconfirmed):
-        return answer
+        answer = yield scripts.enqueue(shared, new, keeps=(answer.durability,), partial=partial)
+    fullness = None
+    match answer:
+        case Full():
+            return answer
+        case Pressed():
+            fullness, answer = answer.fullness, answer.answer
+        case _:
+            pass
+    if isinstance(answer, list):
+        return Admitted(answer, fullness)
     attempt.may_be_applied = True
     if answer.durability == "replicated":
         yield from _wait_for_replicas(shared.queue, answer.replicas, attempt)
     elif WAITAOF in facts:
         yield from _wait_for_disk(shared.queue, attempt)
-    return answer.jobs
+    return Admitted(answer.jobs, fullness)
 
 
 def set_level(scripts: Scripts, queue: str, level: str) -> Dialogue[None]:
     """Sets a queue's durability. Raises ServerUnsuitable, and changes nothing, if the server can't keep it."""
-    return Dialogue(partial(_set_level, scripts, queue, level))
+    return Dialogue(functools.partial(_set_level, scripts, queue, level))
 
 
 def _set_level(scripts: Scripts, queue: str, level: str, facts: Facts, attempt: Attempt) -> Turns[None]:
@@ -97,7 +124,7 @@ def unkept(link: Link, scripts: Scripts) -> list[str]:
     """
     names = link.run(scripts.queue_names())
     levels: list[str] = link.run_all([scripts.durability_of(name) for name in names]) if names else []
-    found = [link.converse(Dialogue(partial(_check, *row))) for row in zip(names, levels, strict=True)]
+    found = [link.converse(Dialogue(functools.partial(_check, *row))) for row in zip(names, levels, strict=True)]
     return [reason for reason in found if reason]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tidemill import durability, settings, telemetry
+from tidemill import admission, durability, settings, telemetry
+from tidemill.client import Sleep
+from tidemill.durability import Admitted
 from tidemill.errors import (
     EnqueueUnknown,
     InvalidInput,
@@ -20,7 +23,7 @@ from tidemill.errors import (
 from tidemill.ids import new_id, new_ids
 from tidemill.job import Job, JobState, known_state
 from tidemill.options import Options
-from tidemill.wire.scripts import Enqueued, Full, NewJob, NewJobs
+from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs
 from tidemill.wire.signing import Signable, Signing
 
 if TYPE_CHECKING:
@@ -59,18 +62,22 @@ def one(plan: Plan) -> Operation[Job[Any]]:
     return jobs[0]
 
 
-def many(plan: Plan) -> Operation[list[Job[Any]]]:
-    """Enqueues all calls, chunk by chunk. Everything is checked and encoded before anything is sent."""
+def many(plan: Plan, *, partial: bool = False) -> Operation[list[Job[Any]]]:
+    """Enqueues all calls, chunk by chunk. Everything is checked and encoded before anything is sent.
+
+    partial: of the chunk that has no room as a whole, what has room gets in.
+    """
     new = _encode(plan)
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     if plan.client.signing is not None:
         new = _signed(plan.client.signing, plan, queue, new)
+    partial = partial or (plan.options.on_full == "block" and len(new) > 1)
     jobs: list[Job[Any]] = []
     for start in range(0, len(new), settings.ENQUEUE_CHUNK_JOBS):
         try:
-            jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS])
+            jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS], partial)
         except (QueueFull, ServerUnavailable, ServerUnsuitable) as error:
-            error.enqueued = tuple(jobs)
+            error.enqueued = (*jobs, *error.enqueued)
             raise
     return jobs
 
@@ -111,7 +118,32 @@ def queue_of(client: Client, task: str) -> Operation[str]:
     return known[task]
 
 
-def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]]:
+def _send(plan: Plan, queue: str, new: list[NewJob], partial: bool) -> Operation[list[Job[Any]]]:
+    """A chunk, until all of it is in. With `on_full="block"`, waits for room while there is time."""
+    give_up_at = 0.0  # monotonic seconds; 0: it has not waited
+    jobs: list[Job[Any]] = []
+    while True:
+        left = new[len(jobs) :]
+        admitted, fullness = yield from _offer(plan, queue, left, partial)
+        jobs += admitted
+        if len(admitted) == len(left):
+            return jobs
+        assert fullness is not None
+        now = time.monotonic()
+        give_up_at = give_up_at or now + plan.options.block_for_ms / 1000
+        pause = admission.wait_seconds(fullness)
+        if plan.options.on_full != "block" or now + pause > give_up_at:
+            plan.client.pressures.refused(queue, fullness, len(left) - len(admitted))
+            full = admission.refusal(queue, fullness, len(new), len(jobs))
+            full.enqueued = tuple(jobs)
+            raise full
+        yield Sleep(pause)
+
+
+def _offer(
+    plan: Plan, queue: str, new: list[NewJob], partial: bool
+) -> Operation[tuple[list[Job[Any]], Fullness | None]]:
+    """The jobs that got in: all, none or (if `partial`) the first ones; and how full the queue is, if it fills up."""
     options = plan.options
     job_id = new[0].id if len(new) == 1 else None
     with telemetry.send(queue, plan.task, job_id=job_id, count=len(new)):
@@ -127,21 +159,24 @@ def _send(plan: Plan, queue: str, new: list[NewJob]) -> Operation[list[Job[Any]]
             trace=telemetry.inject(),
         )
         try:
-            answer: list[Enqueued] | Full = yield durability.enqueue(plan.client.scripts, shared, new)
+            answer: Admitted | Full = yield durability.enqueue(plan.client.scripts, shared, new, partial=partial)
         except TidemillError as error:
             if error.may_be_applied:
                 raise _unknown(plan, new, error) from error
             raise
-        if isinstance(answer, Full):
-            raise QueueFull(
-                f"queue {queue!r} is full: {answer.waiting} jobs are in it, its limit is {answer.limit}; "
-                f"none of these {len(new)} was enqueued"
-            )
-    client = plan.client
-    return [
-        _holder(plan, reply) if reply.holder else Job(client, job.id, known_state(reply.state))
-        for job, reply in zip(new, answer, strict=True)
+    if isinstance(answer, Full):
+        return [], answer.fullness
+    client, (replies, fullness) = plan.client, answer
+    pressure = 0.0
+    if fullness is not None:
+        pressure = min(fullness.thousandths / 1000, 1.0)
+        replies = [reply for reply in replies if reply.code != "full"]
+        client.pressures.admitted(queue, fullness, len(replies))
+    jobs: list[Job[Any]] = [
+        _holder(plan, reply) if reply.holder else Job(client, job.id, known_state(reply.state), None, pressure)
+        for job, reply in zip(new, replies, strict=False)
     ]
+    return jobs, fullness
 
 
 def _unknown(plan: Plan, new: list[NewJob], error: TidemillError) -> EnqueueUnknown:

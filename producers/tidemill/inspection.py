@@ -88,13 +88,19 @@ class Inspection:
         """`resume` for async code."""
         await self._client.arun(self._configure(queue, {"paused": ""}))
 
-    def limit(self, queue: str, jobs: int | None) -> None:
-        """How many jobs may wait or run in the queue before `enqueue` raises QueueFull; None: no limit."""
-        self._client.run(self._limit(queue, jobs))
+    def limit(self, queue: str, jobs: int | None = None, *, size_bytes: int | None = None) -> None:
+        """From when on `enqueue` has no room in the queue.
 
-    async def alimit(self, queue: str, jobs: int | None) -> None:
+        jobs: so many wait or run.
+        size_bytes: their arguments take so much (estimated, from the mean of those that came).
+
+        Both are set at once; None: no limit of this kind. From 85 % of one on, `job.pressure` says so.
+        """
+        self._client.run(self._limit(queue, jobs, size_bytes))
+
+    async def alimit(self, queue: str, jobs: int | None = None, *, size_bytes: int | None = None) -> None:
         """`limit` for async code."""
-        await self._client.arun(self._limit(queue, jobs))
+        await self._client.arun(self._limit(queue, jobs, size_bytes))
 
     def durability(self, queue: str, level: Durability | None) -> None:
         """What an enqueue into the queue waits for: see `tidemill.durability`. None is "aof", the default.
@@ -134,9 +140,12 @@ class Inspection:
     def _configure(self, queue: str, changes: dict[str, str]) -> Operation[None]:
         yield self._client.scripts.configure(validation.queue_name(queue), changes)
 
-    def _limit(self, queue: str, jobs: int | None) -> Operation[None]:
-        limit = "" if jobs is None else str(validation.whole("limit", jobs, 1, 10**9))
-        yield from self._configure(queue, {"limit": limit})
+    def _limit(self, queue: str, jobs: int | None, size_bytes: int | None) -> Operation[None]:
+        limits = {
+            "limit": jobs if jobs is None else validation.whole("limit", jobs, 1, 10**9),
+            "limit_bytes": size_bytes if size_bytes is None else validation.whole("size_bytes", size_bytes, 1, 10**14),
+        }
+        yield from self._configure(queue, {name: "" if value is None else str(value) for name, value in limits.items()})
 
     def _durability(self, queue: str, level: str | None) -> Operation[None]:
         wanted = validation.one_of("durability", level or "aof", durability.LEVELS)

@@ -82,12 +82,19 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[JobState | None, JobState]]]] = {
 
 
 class Job(Generic[R]):
-    """A handle of a job. Properties are what was last seen; `refresh` asks the server again."""
+    """A handle of a job. Properties are what was last seen; `refresh` asks the server again.
 
-    __slots__ = ("_client", "_record", "_state", "id")
+    `pressure`: from an enqueue into a queue with a limit, how much of it is used: from 0.85, when it is time to send
+    less, to 1.0; 0.0: less than that, or no limit.
+    """
 
-    def __init__(self, client: Client, job_id: str, state: JobState, record: Record | None = None) -> None:
+    __slots__ = ("_client", "_record", "_state", "id", "pressure")
+
+    def __init__(
+        self, client: Client, job_id: str, state: JobState, record: Record | None = None, pressure: float = 0.0
+    ) -> None:
         self.id = job_id
+        self.pressure: Final = pressure
         self._client = client
         self._state = state
         self._record = record

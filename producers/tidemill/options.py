@@ -13,6 +13,7 @@ from tidemill.wire import envelope
 
 Priority = Literal["high", "normal", "low"]
 OnConflict = Literal["return", "raise"]
+OnFull = Literal["raise", "block"]
 Duration = timedelta | float
 
 
@@ -24,6 +25,8 @@ class Choices(TypedDict, total=False):
     job_id: an id of your own; a job with this id that exists already is returned instead of making another.
     unique: while a job of this task with this key is not over, no other is made;
     on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
+    on_full: when the queue is at its limit, raise QueueFull ("raise"), or wait for room ("block"),
+    block_for: for so long at most; then QueueFull is raised all the same.
     expires: not to be started, or tried again, after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
     retry, timeout: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
@@ -35,6 +38,8 @@ class Choices(TypedDict, total=False):
     job_id: str
     unique: str
     on_conflict: OnConflict
+    on_full: OnFull
+    block_for: Duration
     expires: Duration
     result_ttl: Duration
     retry: Retry
@@ -52,6 +57,8 @@ class Options:
     job_id: str | None = None
     unique: str | None = None
     on_conflict: str = "return"
+    on_full: str = "raise"
+    block_for_ms: int = 30_000
     expires_ms: int | None = None
     result_ttl_ms: int | None = None
     carried: bytes = b""
@@ -79,6 +86,10 @@ def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
         checked["unique"] = validation.unique_key(choices["unique"])
     if "on_conflict" in choices:
         checked["on_conflict"] = validation.one_of("on_conflict", choices["on_conflict"], ("return", "raise"))
+    if "on_full" in choices:
+        checked["on_full"] = validation.one_of("on_full", choices["on_full"], ("raise", "block"))
+    if "block_for" in choices:
+        checked["block_for_ms"] = validation.duration_ms("block_for", choices["block_for"], zero=False)
     if "expires" in choices:
         checked["expires_ms"] = validation.duration_ms("expires", choices["expires"], zero=False)
     if "result_ttl" in choices:

@@ -109,18 +109,21 @@ class Task(Enqueuer[R], Generic[P, R]):
         """`enqueue_at` for async code."""
         return await self._client.arun(enqueueing.one(self._one(args, kwargs, self._at(when))))
 
-    def enqueue_many(self, calls: Iterable[Call]) -> list[Job[R]]:
+    def enqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[R]]:
         """A job for each call, in order; one round trip for each chunk of jobs.
 
         All arguments are checked before anything is sent. A chunk is taken whole or not at all: on QueueFull,
         ServerUnavailable or ServerUnsuitable the chunks before it are enqueued, and the error's `enqueued` has their
         jobs. EnqueueUnknown also has those, in `jobs`, of which it is not known.
-        """
-        return self._client.run(enqueueing.many(self._many(calls)))
 
-    async def aenqueue_many(self, calls: Iterable[Call]) -> list[Job[R]]:
+        partial: a queue without room for a whole chunk takes its first jobs, as many as have room; then QueueFull is
+        raised, whose `enqueued` has all that got in. With `on_full="block"` that is always so.
+        """
+        return self._client.run(enqueueing.many(self._many(calls), partial=partial))
+
+    async def aenqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[R]]:
         """`enqueue_many` for async code."""
-        return await self._client.arun(enqueueing.many(self._many(calls)))
+        return await self._client.arun(enqueueing.many(self._many(calls), partial=partial))
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """As `tidemill.call`, with the arguments checked by type checkers."""
@@ -190,10 +193,10 @@ class NamedTask(Enqueuer[R]):
         options = enqueueing.at(self.options, validation.instant_ms("enqueue_at", when))
         return await self._client.arun(enqueueing.one(self._plan((Call(args, kwargs),), options)))
 
-    def enqueue_many(self, calls: Iterable[Call]) -> list[Job[R]]:
+    def enqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[R]]:
         """As `Task.enqueue_many`."""
-        return self._client.run(enqueueing.many(self._plan(list(calls), self.options)))
+        return self._client.run(enqueueing.many(self._plan(list(calls), self.options), partial=partial))
 
-    async def aenqueue_many(self, calls: Iterable[Call]) -> list[Job[R]]:
+    async def aenqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[R]]:
         """`enqueue_many` for async code."""
-        return await self._client.arun(enqueueing.many(self._plan(list(calls), self.options)))
+        return await self._client.arun(enqueueing.many(self._plan(list(calls), self.options), partial=partial))

@@ -57,15 +57,19 @@ def test_a_purge_asks_first(mill: Tidemill, url: str) -> None:
 
 
 def test_a_queue_is_limited(mill: Tidemill, url: str) -> None:
-    assert run(url, "limit", "default", "1").stdout == "default: 1\n"
+    assert run(url, "limit", "default", "1").stdout == "default: jobs ≤ 1\n"
     mill.enqueue("a.task")
     with pytest.raises(QueueFull):
         mill.enqueue("a.task")
     assert answer(url, "list")[0]["limit"] == 1
-    assert answer(url, "limit", "default", "0") == {"queue": "default", "limit": None}
+    limits = {"limit": None, "limit_bytes": 1000}
+    assert answer(url, "limit", "default", "--bytes=1000") == {"queue": "default", **limits}
+    assert limits.items() <= answer(url, "list")[0].items()
+    assert run(url, "limit", "default", "--bytes=1000").stdout == "default: bytes ≤ 1000\n"
     assert run(url, "limit", "default", "0").stdout == "default: no limit\n"
     assert mill.enqueue("a.task").state == "ready"
-    assert run(url, "limit", "default", "few").exit_code == 2
+    for wrong in ("few", "-1", "--bytes=0"):
+        assert run(url, "limit", "default", wrong).exit_code == 2
     assert run(url, "limit", "Default", "5").exit_code == 2
 
 

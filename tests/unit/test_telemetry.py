@@ -444,6 +444,8 @@ EVERYTHING = """
     t.jobs_recovered("images")
     t.jobs_parked("images", "no_permit")
     t.job_refused("images", "mac")
+    t.jobs_pressed("images", "jobs", 1)
+    t.jobs_turned_away("images", "bytes", 1)
     t.repaired("misplaced")
     scopes = [s for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics]
     print(json.dumps({

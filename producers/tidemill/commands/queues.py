@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import click
@@ -66,14 +67,25 @@ def purge(context: Context, name: str, yes: bool) -> None:
 
 @queues.command()
 @click.argument("name")
-@click.argument("jobs", type=click.IntRange(0))
+@click.argument("jobs", type=click.IntRange(0), default=0)
+@click.option("--bytes", "size_bytes", type=click.IntRange(1), help="Of the arguments of all jobs in the queue.")
 @url_option
 @json_option
 @pass_context
-def limit(context: Context, name: str, jobs: int) -> None:
-    """Refuse new jobs while this many wait or run in the queue; 0: no limit."""
-    context.mill.inspect.limit(name, jobs or None)
-    context.print({"queue": name, "limit": jobs or None}, lambda: f"{name}: {jobs or 'no limit'}")
+def limit(context: Context, name: str, jobs: int, size_bytes: int | None) -> None:
+    """Refuse new jobs while this many wait or run in the queue (0: any number), or by another limit.
+
+    All limits of the queue are set at once: one that is not named is none.
+    """
+    context.mill.inspect.limit(name, jobs or None, size_bytes=size_bytes)
+    limits = {"limit": jobs or None, "limit_bytes": size_bytes}
+    context.print({"queue": name, **limits}, lambda: f"{name}: {_limits_in_words(limits)}")
+
+
+def _limits_in_words(limits: Mapping[str, int | None]) -> str:
+    jobs, size_bytes = limits.values()
+    parts = [f"jobs ≤ {jobs}" if jobs else "", f"bytes ≤ {size_bytes}" if size_bytes else ""]
+    return ", ".join(filter(None, parts)) or "no limit"
 
 
 @queues.command("durability")
@@ -100,7 +112,7 @@ def figures_of(queue: QueueFigures) -> dict[str, object]:
         "finished": queue.finished,
         "oldest_ready_ms": queue.oldest_ready_ms,
         "paused": "paused" in queue.counters,
-        "limit": int(queue.counters["limit"]) if "limit" in queue.counters else None,
+        **{name: int(queue.counters[name]) if name in queue.counters else None for name in ("limit", "limit_bytes")},
         "durability": queue.counters.get("durability", "aof"),
         "succeeded": int(queue.counters.get("succeeded", 0)),
         "retried": int(queue.counters.get("retried", 0)),

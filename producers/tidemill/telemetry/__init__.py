@@ -26,6 +26,8 @@ tidemill.jobs.retried                {job}      none
 tidemill.jobs.recovered              {job}      none
 tidemill.jobs.parked                 {job}      ~reason
 tidemill.jobs.refused                {job}      ~reason: unsigned, malformed, key, mac or expired
+tidemill.jobs.pressed                {job}      ~reason: jobs, bytes or deadline
+tidemill.jobs.turned_away            {job}      ~reason, as above
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
@@ -47,9 +49,11 @@ from tidemill.telemetry.metrics import (
     job_refused,
     job_started,
     jobs_parked,
+    jobs_pressed,
     jobs_recovered,
     jobs_retried,
     jobs_settled,
+    jobs_turned_away,
     repaired,
 )
 from tidemill.telemetry.spans import (
@@ -86,9 +90,11 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "job_refused",
     "job_started",
     "jobs_parked",
+    "jobs_pressed",
     "jobs_recovered",
     "jobs_retried",
     "jobs_settled",
+    "jobs_turned_away",
     "repaired",
     # Log events.
     "Event",

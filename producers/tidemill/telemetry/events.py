@@ -62,6 +62,7 @@ class Event(Enum):
         "job refused: it has no signature that this worker accepts",
         "job_id task queue attempt reason",
     )
+    QUEUE_PRESSED = "queue.pressed", WARNING, "queue is filling up, or full", "queue reason used limit"
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 

@@ -12,6 +12,8 @@ from tidemill.telemetry.provider import Attributes
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
+    from tidemill.wire.scripts import Limit
+
 # The messaging conventions' advice for the buckets of a duration.
 MESSAGING_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 # A wait runs from under a millisecond on an idle queue to an hour and more on one that is behind.
@@ -52,6 +54,8 @@ class Instruments(NamedTuple):
     recovered: Counter
     parked: Counter
     refused: Counter
+    pressed: Counter
+    turned_away: Counter
     repairs: Counter
 
 
@@ -76,6 +80,8 @@ def _make(meter: Meter) -> Instruments:
         recovered=jobs("tidemill.jobs.recovered", "Jobs taken back from workers that died."),
         parked=jobs("tidemill.jobs.parked", "Jobs put off that could not run yet."),
         repairs=meter.create_counter("tidemill.doctor.repairs", "{repair}", "What the doctor has mended."),
+        pressed=jobs("tidemill.jobs.pressed", "Jobs that got into a queue which is filling up."),
+        turned_away=jobs("tidemill.jobs.turned_away", "Jobs that did not get into a full queue."),
         refused=jobs("tidemill.jobs.refused", "Jobs without a signature that this worker accepts."),
     )
 
@@ -126,6 +132,18 @@ def jobs_parked(queue: str, reason: ParkReason, count: int = 1) -> None:
     """`count` jobs were put off without spending an attempt."""
     if (known := instruments()) is not None:
         known.parked.add(count, {"messaging.destination.name": queue, "messaging.tidemill.reason": reason})
+
+
+def jobs_pressed(queue: str, limit: Limit, count: int) -> None:
+    """`count` jobs got into a queue of which 85 % of a limit are used."""
+    if (known := instruments()) is not None:
+        known.pressed.add(count, {"messaging.destination.name": queue, "messaging.tidemill.reason": limit})
+
+
+def jobs_turned_away(queue: str, limit: Limit, count: int) -> None:
+    """`count` jobs did not get into a queue, for want of room or of time."""
+    if (known := instruments()) is not None:
+        known.turned_away.add(count, {"messaging.destination.name": queue, "messaging.tidemill.reason": limit})
 
 
 def job_refused(queue: str, reason: RefuseReason) -> None:

@@ -33,7 +33,7 @@ class QueueFigures:
 
 class Inspecting(Shard):
     def configure(self, queue: str, changes: Mapping[str, str]) -> Command[int]:
-        """Sets `limit`, `paused` or `durability`; "" clears."""
+        """Sets `limit`, `limit_bytes`, `paused` or `durability`; "" clears."""
         words = tuple(word for pair in changes.items() for word in pair)
         return call(load("configure"), (self.keys.queue(queue), self.keys.queues), (queue, *words), int)
 

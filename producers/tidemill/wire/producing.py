@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from tidemill.wire.command import Argument, Command, call
-from tidemill.wire.replies import text, texts
+from tidemill.wire.replies import milliseconds, text, texts
 from tidemill.wire.script import load
 from tidemill.wire.shard import Shard
 
@@ -38,7 +38,8 @@ class NewJob(NamedTuple):
 
 
 class Enqueued(NamedTuple):
-    """`code`: ready, scheduled, exists, or conflict. `state`: the job's, or at a conflict that of the `holder`.
+    """`code`: ready, scheduled, exists, conflict or full (it did not get in). `state`: the job's, or at a conflict that
+    of the `holder`.
 
     `holder`: the id of the job that holds the unique key; "" unless `code` is conflict.
     """
@@ -48,12 +49,27 @@ class Enqueued(NamedTuple):
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Full:
+Limit = Literal["jobs", "bytes", "deadline"]
+
+
+class Fullness(NamedTuple):
+    """How full a queue is: what of its nearest limit is used, in jobs or in bytes of arguments.
+
+    `deadline`: there may be room, but a job would wait for `used` ms, and is to live for `limit`. `thousandths`: of the
+    limit, with the new jobs. `until_room_ms`: until less than 85 % are used, if nothing more comes; None: not known.
+    """
+
+    thousandths: int
+    of: Limit
+    used: int
+    limit: int
+    until_room_ms: int | None
+
+
+class Full(NamedTuple):
     """The queue had no room for the chunk; nothing of it was enqueued."""
 
-    waiting: int
-    limit: int
+    fullness: Fullness
 
 
 class Unprepared(NamedTuple):
@@ -71,14 +87,30 @@ class Unconfirmed:
     jobs: list[Enqueued]
 
 
-EnqueueAnswer = list[Enqueued] | Unconfirmed | Full | Unprepared
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The answer of a queue that is filling up."""
+
+    fullness: Fullness
+    answer: list[Enqueued] | Unconfirmed
+
+
+EnqueueAnswer = list[Enqueued] | Unconfirmed | Pressed | Full | Unprepared
 
 
 class Producing(Shard):
     def enqueue(
-        self, shared: NewJobs, jobs: Sequence[NewJob], now_ms: Argument = "", keeps: Sequence[str] = ()
+        self,
+        shared: NewJobs,
+        jobs: Sequence[NewJob],
+        now_ms: Argument = "",
+        keeps: Sequence[str] = (),
+        *,
+        partial: bool = False,
     ) -> Command[EnqueueAnswer]:
-        """`keeps`: the durability levels that the caller will see to."""
+        """`keeps`: the durability levels that the caller will see to. `partial`: of a chunk without room as a whole the
+        first jobs get in, as many as have room.
+        """
         words: list[Argument] = [
             now_ms,
             shared.queue,
@@ -91,6 +123,7 @@ class Producing(Shard):
             shared.options,
             shared.trace,
             " ".join(keeps),
+            "partial" if partial else "",
         ]
         words.extend(chain.from_iterable(jobs))
         return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(words), _read_enqueued)
@@ -125,13 +158,23 @@ class Producing(Shard):
 def _read_enqueued(reply: Any) -> EnqueueAnswer:
     match int(reply[0]):
         case 0:
-            return Full(int(reply[1]), int(reply[2]))
-        case 1:
-            return _each(reply[1:])
+            return Full(_fullness(reply))
         case 2:
             return Unprepared(text(reply[1]))
+        case 4:
+            return Pressed(_fullness(reply), _read_accepted(reply[6]))
         case _:
-            return Unconfirmed(text(reply[1]), int(reply[2]), _each(reply[3:]))
+            return _read_accepted(reply)
+
+
+def _read_accepted(reply: Any) -> list[Enqueued] | Unconfirmed:
+    if int(reply[0]) == 1:
+        return _each(reply[1:])
+    return Unconfirmed(text(reply[1]), int(reply[2]), _each(reply[3:]))
+
+
+def _fullness(reply: Any) -> Fullness:
+    return Fullness(int(reply[1]), cast(Limit, text(reply[2])), int(reply[3]), int(reply[4]), milliseconds(reply[5]))
 
 
 def _each(words: Sequence[Any]) -> list[Enqueued]:

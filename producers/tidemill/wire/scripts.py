@@ -10,7 +10,19 @@ from __future__ import annotations
 from tidemill.wire.doctoring import Doctoring
 from tidemill.wire.effects import Claim, Effecting, Marked
 from tidemill.wire.inspecting import Inspecting, QueueFigures
-from tidemill.wire.producing import EnqueueAnswer, Enqueued, Full, NewJob, NewJobs, Producing, Unconfirmed, Unprepared
+from tidemill.wire.producing import (
+    EnqueueAnswer,
+    Enqueued,
+    Full,
+    Fullness,
+    Limit,
+    NewJob,
+    NewJobs,
+    Pressed,
+    Producing,
+    Unconfirmed,
+    Unprepared,
+)
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Survey
 from tidemill.wire.shard import Kept
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
@@ -20,10 +32,13 @@ __all__ = [
     "EnqueueAnswer",
     "Enqueued",
     "Full",
+    "Fullness",
     "Kept",
+    "Limit",
     "Marked",
     "NewJob",
     "NewJobs",
+    "Pressed",
     "Promoted",
     "QueueFigures",
     "Recovered",

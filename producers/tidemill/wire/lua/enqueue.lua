@@ -1,18 +1,21 @@
 #!lua
 -- (new) -> SCHEDULED | READY, for one job or for a chunk of jobs that share all but id, unique key and arguments.
--- All or nothing: a queue without room for all that is new in the chunk takes none of it. An id that exists answers
--- "already there" and needs no room, so a call whose reply was lost is safe to repeat.
+-- All or nothing, unless the caller asks for less: a queue without room for all that is new in the chunk takes none of
+-- it. An id that exists answers "already there" and needs no room, so a call whose reply was lost is safe to repeat.
 -- No allow-oom: a full server refuses new work only.
 -- A queue whose `durability` the caller has not said to keep takes nothing: what can't be promised is not accepted.
 -- KEYS  1 queue settings (hash)
 -- ARGV  1 now  2 queue  3 task  4 priority  5 due ms ('' = delay)  6 delay ms  7 lives for ms ('' = does not expire)
 --       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
---       then for each job: id, unique digest, body
+--       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in)  then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
---         (holder: the id of the job that holds the unique key, state: that job's);  {0, waiting, limit} when full;
+--         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
+--         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
+--         room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, ms until there is room};
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
---         as for 1} when a durability is set: the caller now sees to it, on this connection
--- include: arguments clock root record expect alarm ticket expiry unique create replicas
+--         as for 1} when a durability is set: the caller now sees to it, on this connection;
+--         {4, fullness, a reply of 1 or 3} when the queue is filling up
+-- include: arguments clock root record expect alarm ticket admission expiry unique create replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -20,9 +23,9 @@ local job = {
   expires = ARGV[7] ~= '' and now + number(ARGV[7]),
   result_ttl = ARGV[8] ~= '' and number(ARGV[8]), options = ARGV[9], trace = ARGV[10],
 }
-expect_rows(12, 3)
+expect_rows(13, 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
-local settings = redis.call('HMGET', KEYS[1], 'limit', 'known', 'durability')
+local settings = redis.call('HMGET', KEYS[1], 'limit', 'known', 'durability', 'limit_bytes', 'mean_bytes')
 local durability, replicas = settings[3], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
   return { 2, durability }
@@ -33,6 +36,8 @@ elseif durability == 'replicated' then
   end
 end
 local code = job.due > now and 'scheduled' or 'ready'
+local limits = limits_of(queue, { settings[1], unpack(settings, 4, 5) }, now)
+if limits then look_at_queue(limits) end
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
@@ -41,10 +46,16 @@ local function answer(word, holder, state)
   replies[last + 1], replies[last + 2], replies[last + 3] = word, holder, state
 end
 
+local bytes, refused, refused_bytes = 0, 0, 0
+local function has_room(size)
+  if not limits or ARGV[12] ~= 'partial' then return true end
+  return refused == 0 and fullness(limits, #news + 1, bytes + size) <= ALL
+end
+
 local keys = {}
-for i = 12, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
+for i = 13, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
-for i = 12, #ARGV, 3 do
+for i = 13, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
   local state, holder = states[id] or some_exist and read(id)[1], nil
   if state then
@@ -53,27 +64,37 @@ for i = 12, #ARGV, 3 do
     if unique ~= '' then
       if locks[unique] then holder, state = locks[unique], code else holder, state = holder_of(unique) end
     end
+    local size = #ARGV[i + 2]
     if holder then
       answer('conflict', holder, state)
+    elseif not has_room(size) then
+      answer('full', '', '')
+      refused, refused_bytes = refused + 1, refused_bytes + size
     else
       answer(code, '', code)
       news[#news + 1] = i
+      bytes = bytes + size
       states[id], locks[unique] = code, id
     end
   end
 end
-if #news == 0 then
+if #news + refused == 0 then
   -- WAIT answers for the writes of its own connection: without one it would answer at once, though an earlier call,
   -- whose reply was lost, may have made the jobs a moment ago. Replicas get this write behind those.
   if durability then redis.call('HSET', KEYS[1], 'known', 1) end
   return replies
 end
 
-local limit = whole(settings[1])
-if limit then
-  local waiting = redis.call('ZCARD', root .. 'wheel:' .. queue)
-  for lane in pairs(LANES) do waiting = waiting + redis.call('XLEN', root .. 'ready:' .. queue .. ':' .. lane) end
-  if waiting + #news > limit then return { 0, waiting, limit } end
+local share, which = -1, nil
+if limits then
+  share, which = fullness(limits, #news + refused, bytes + refused_bytes)
+  if share > ALL and refused == 0 then
+    return { 0, describe(limits, share, which, ms_until_room(limits, share)) }
+  end
+  local wait = job.expires and code == 'ready' and wait_ms(limits, job.priority)
+  if wait and wait > job.expires - now then
+    return { 0, 0, 'deadline', wait, job.expires - now, ms_until_room(limits, ALL) }
+  end
 end
 
 if job.expires then expect('zset', root .. 'expiring') end
@@ -81,7 +102,12 @@ if not settings[2] then
   redis.call('SADD', root .. 'queues', queue)
   redis.call('HSET', KEYS[1], 'known', 1)
 end
-if code == 'scheduled' then set_due(queue, job.due) end
+if code == 'scheduled' and #news > 0 then set_due(queue, job.due) end
+if limits then note_sizes(limits, #news, bytes) end
 for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
 if job.expires then announce_expiry(job.expires) end
-return replies
+if share < PRESSURE and refused == 0 then return replies end
+local ms = refused > 0 and ms_until_room(limits, share) or ''
+local pressed = { 4, describe(limits, share, which, ms) }
+pressed[#pressed + 1] = replies
+return pressed
