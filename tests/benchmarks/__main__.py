@@ -26,6 +26,7 @@ MODULES = (
     "memory",
     "enqueue",
     "drain",
+    "cpu",
     "latency",
     "stages",
     "delayed",

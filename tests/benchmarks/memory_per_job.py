@@ -2,8 +2,8 @@
 
 Run it with `.venv/bin/python tests/benchmarks/memory_per_job.py [valkey|redis7|redis8]`.
 
-The arguments are an int and a 64-byte string. Each figure is the growth of `used_memory` on a fresh server. The parts do
-not add up: which size of block the allocator has for a value depends on all that is in it.
+The arguments are an int and a 64-byte string. Each figure is the growth of `used_memory` on a fresh server. The parts
+do not add up: which size of block the allocator has for a value depends on all that is in it.
 """
 
 from __future__ import annotations

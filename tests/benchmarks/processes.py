@@ -76,9 +76,13 @@ class Run:
         extra: jobs before them that were probes, with negative numbers.
         """
         self.noted(jobs + extra)
-        starts = [start for start in recorder.read(self.directory) if start.number >= 0]
+        starts = self.starts()
         each_once(starts, jobs)
         return starts
+
+    def starts(self) -> list[Start]:
+        """Those that are noted by now, without probes."""
+        return [start for start in recorder.read(self.directory) if start.number >= 0]
 
     def log(self) -> str:
         """The end of what the run's processes printed."""

@@ -22,9 +22,11 @@ from benchmarks.bench import Bench
 from benchmarks.delay import dues_ms, groups
 from benchmarks.durations import durations_ms
 from benchmarks.figure import Failure, Figure, Goal, at_least, at_most, no_peer_below, share_of_limit, times_best_peer
+from benchmarks.measurements.growth import grown_most
 from benchmarks.measurements.mixed import Held, longest_idle_ms
 from benchmarks.recorder import Start
 from benchmarks.report import BEGIN, END, Report, number
+from benchmarks.server_cpu import Spent
 from benchmarks.spin import clock_ns, pauses_ms
 from benchmarks.stage import NEVER, STAGES, of_stage, row
 from benchmarks.verification import DoesNotCount, each_once
@@ -168,6 +170,21 @@ def test_each_stage_of_each_job_has_a_row_of_its_own() -> None:
 def test_a_stage_that_a_job_was_not_through_is_left_out() -> None:
     starts = [Start(row(0, "delivered"), NEVER), Start(row(1, "delivered"), 5)]
     assert of_stage(starts, "delivered") == [Start(1, 5)]
+
+
+def test_what_a_job_took_is_what_the_server_spent_since_then() -> None:
+    before = Spent(100, {"evalsha": 50, "hset": 20, "info": 10})
+    each = Spent(500, {"evalsha": 250, "hset": 120, "zadd": 40, "info": 900}).for_each(100, before)
+    assert each.main_thread_us == 4
+    assert each.most() == ["scripts 2.0", "hset 1.0", "zadd 0.4"]
+
+
+def test_what_grew_most_with_a_backlog_is_named_first() -> None:
+    small, large = (
+        {"cpu": 4.0, "zadd": 1.0, "hset": 1.5, "lua": 1.0},
+        {"cpu": 9.0, "zadd": 2.0, "hset": 4.0, "lua": 1.0},
+    )
+    assert grown_most(small, large) == ["hset 1.5 to 4.0", "zadd 1.0 to 2.0", "lua 1.0 to 1.0"]
 
 
 def test_delayed_jobs_are_grouped_by_the_millisecond_at_which_they_are_due() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from benchmarks import bare_spans, processes, recorder
 from benchmarks.bench import Bench
 from benchmarks.bench_server import fresh_server
+from benchmarks.measurements.cpu import TICKS_PER_SECOND, cpu_seconds, enqueued_and_drained, fallen_due
 from benchmarks.measurements.drain import bare_per_second, drained_per_second
 from benchmarks.measurements.enqueue import bare_in_bulk, bare_one_by_one, in_bulk, one_by_one, per_second
 from benchmarks.measurements.machine import spun
@@ -105,6 +107,27 @@ def test_the_bare_producers_enqueue_as_many_jobs_as_they_say() -> None:
         assert server.client.xlen("tm:{0}:ready:default:normal") == 450
         assert bare_one_by_one(50, run)["jobs"] == 50
         assert server.client.xlen("tm:{0}:ready:default:normal") == 450 + 50 + 10
+
+
+def test_the_cpu_time_of_a_job_is_that_of_server_and_client() -> None:
+    enqueued, drained = enqueued_and_drained(Bench(is_quick=True), 3_000)
+    due = fallen_due(Bench(is_quick=True), 0.05)
+    assert all(one.ours > 0 for one in (enqueued, drained, due))
+    assert "hset" in enqueued.note
+    assert "hgetall" in drained.note
+
+
+def test_cpu_time_is_counted_of_a_process_and_its_children() -> None:
+    spin = "sum(range(3_000_000))"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{spin}; input()'], check=True)"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as parent:
+        eventually(lambda: cpu_seconds(parent.pid) > _own_seconds(parent.pid), "the child has used CPU time")
+        parent.communicate(b"\n")
+
+
+def _own_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 def test_one_process_for_each_cpu_looks_for_pauses() -> None:

@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from benchmarks.arithmetic import middle, percentile
 from benchmarks.bench import Bench, measurement
 from benchmarks.bench_server import fresh_server
-from benchmarks.delay import dues_ms
+from benchmarks.delay import dues_ms, lead_seconds
 from benchmarks.figure import Figure, Goal, at_most
 from benchmarks.processes import new_run, tidemill
 from benchmarks.verification import DoesNotCount
-
-# Jobs that a producer enqueues in a second, in calls for a millisecond each, on a slow day: all are there before the
-# first is due.
-ENQUEUED_PER_SECOND = 15_000
-LEAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ def lateness(bench: Bench, pattern: str, jobs: int, seconds: float) -> Lateness:
     ):
         run.produce("thread", "probe")
         run.noted(1)
-        answer = run.program("delay", pattern, jobs, seconds, LEAD_SECONDS + jobs / ENQUEUED_PER_SECOND)
+        answer = run.program("delay", pattern, jobs, seconds, lead_seconds(jobs))
         if answer["left_ms"] < 0:
             raise DoesNotCount(f"{-answer['left_ms']:.0f} ms of the run were over before all was enqueued")
         starts = run.finished(jobs, extra=1)
