@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks import recorder
+from benchmarks.delay import lead_seconds
 from benchmarks.recorder import DIRECTORY_VARIABLE, Start
 from benchmarks.system import URL_VARIABLE
 from benchmarks.verification import DoesNotCount, each_once
@@ -61,6 +62,13 @@ class Run:
     def produce(self, system: str, action: str, *numbers: float) -> dict[str, float]:
         """What the producer prints: see `produce.py`."""
         return self.program("produce", system, action, *numbers)
+
+    def delay(self, pattern: str, jobs: int, seconds: float) -> dict[str, float]:
+        """What the producer of delayed jobs prints: see `delay.py`. Raises DoesNotCount if some were due too early."""
+        answer = self.program("delay", pattern, jobs, seconds, lead_seconds(jobs))
+        if answer["left_ms"] < 0:
+            raise DoesNotCount(f"{-answer['left_ms']:.0f} ms of the run were over before all was enqueued")
+        return answer
 
     def noted(self, starts: int) -> None:
         """Waits until so many starts are noted; raises DoesNotCount when that takes too long."""
@@ -165,13 +173,19 @@ def _kill(started: subprocess.Popen[bytes]) -> None:
     started.wait()
 
 
+def stat_fields(pid: int) -> list[str]:
+    """What the system tells of a process, from its state on; [] when it is gone: then there is no file, or no text."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return []
+
+
 def descendants(pid: int) -> list[int]:
     """Those whose chain of parents leads to this process."""
     children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(path.parent.name))
+    for path in Path("/proc").glob("[0-9]*"):
+        if fields := stat_fields(int(path.name)):
+            children.setdefault(int(fields[1]), []).append(int(path.name))
     found = list(children.get(pid, ()))
     for child in found:
         found += children.get(child, ())

@@ -24,6 +24,7 @@ from benchmarks.measurements.machine import spun
 from benchmarks.measurements.stages import staged
 from benchmarks.measurements.tracing import spans_per_second
 from benchmarks.processes import Run, new_run
+from benchmarks.server_cpu import Spent
 from benchmarks.verification import DoesNotCount
 from conditions import eventually
 from tidemill import telemetry
@@ -89,11 +90,7 @@ def test_nothing_is_left_of_a_run() -> None:
 
 def _runs(pid: int) -> bool:
     """Whether this process is there, and no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    return processes.stat_fields(pid)[:1] not in ([], ["Z"])
 
 
 def test_a_producer_tells_how_long_it_took() -> None:
@@ -112,9 +109,18 @@ def test_the_bare_producers_enqueue_as_many_jobs_as_they_say() -> None:
 def test_the_cpu_time_of_a_job_is_that_of_server_and_client() -> None:
     enqueued, drained = enqueued_and_drained(Bench(is_quick=True), 3_000)
     due = fallen_due(Bench(is_quick=True), 0.05)
-    assert all(one.ours > 0 for one in (enqueued, drained, due))
-    assert "hset" in enqueued.note
-    assert "hgetall" in drained.note
+    for one in (enqueued, drained, due):
+        assert one.ours > 0
+        assert "on the server (wall time): scripts " in one.note
+
+
+def test_what_a_server_has_spent_is_known_by_command() -> None:
+    with fresh_server("valkey") as server:
+        before = Spent.by(server)
+        server.client.hset("key", mapping=dict.fromkeys(range(1_000), "x"))
+        spent = Spent.by(server).for_each(1, before)
+    assert spent.main_thread_us > 0
+    assert spent.commands_us["hset"] > 0
 
 
 def test_cpu_time_is_counted_of_a_process_and_its_children() -> None:
@@ -126,7 +132,7 @@ def test_cpu_time_is_counted_of_a_process_and_its_children() -> None:
 
 
 def _own_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    fields = processes.stat_fields(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from benchmarks.arithmetic import NS_PER_SECOND
 from benchmarks.bench import Bench, measurement
 from benchmarks.bench_server import fresh_server
-from benchmarks.delay import lead_seconds
 from benchmarks.figure import Figure
-from benchmarks.processes import Run, descendants, new_run, tidemill
+from benchmarks.processes import Run, descendants, new_run, stat_fields, tidemill
 from benchmarks.server_cpu import US_PER_SECOND, Spent
+from tidemill import Tidemill
 
 DUE_PER_SECOND: Final = 23_000
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -23,8 +22,8 @@ def cpu_seconds(*pids: int) -> float:
     """Of these processes and all that they have started."""
     ticks = 0
     for pid in [one for root in pids for one in (root, *descendants(root))]:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])  # utime and stime
+        if fields := stat_fields(pid):
+            ticks += int(fields[11]) + int(fields[12])  # utime and stime
     return ticks / TICKS_PER_SECOND
 
 
@@ -44,9 +43,13 @@ def enqueued_and_drained(bench: Bench, jobs: int) -> Iterator[Figure]:
         answer = run.produce("thread", "fill", jobs)
         spent = Spent.by(server).for_each(jobs, before)
         yield figure("enqueue_many", jobs, answer["seconds"], answer["cpu_seconds"], spent)
-        with run.worker("thread") as pid:
+        # Paused until the worker is up: nothing is to run before it is looked at for the first time.
+        mill = Tidemill(server.url)
+        mill.inspect.pause("default")
+        with mill, run.worker("thread") as pid:
             run.registered(server, 1)
             used, before = cpu_seconds(pid), Spent.by(server)
+            mill.inspect.resume("default")
             run.finished(jobs)
             run.settled(server, jobs)
             used, spent = cpu_seconds(pid) - used, Spent.by(server).for_each(jobs, before)
@@ -63,7 +66,7 @@ def fallen_due(bench: Bench, seconds: float) -> Figure:
         run.process(tidemill("scheduler")) as scheduler,
     ):
         run.registered(server, 1)
-        run.program("delay", "steady", jobs, seconds, lead_seconds(jobs))
+        run.delay("steady", jobs, seconds)
         used, before = cpu_seconds(worker, scheduler), Spent.by(server)
         run.finished(jobs)
         run.settled(server, jobs)
