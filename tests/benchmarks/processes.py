@@ -152,7 +152,7 @@ class Run:
         try:
             yield started.pid
             if started.poll() is not None:
-                raise DoesNotCount(f"{command[2]} ended with {started.returncode}: {self.log()}")
+                raise DoesNotCount(f"{' '.join(command[1:])} ended with {started.returncode}: {self.log()}")
         finally:
             _kill(started)
 
