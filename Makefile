@@ -131,8 +131,12 @@ bench: bench-setup ## Benchmarks beside their limits and the peers; under 10 min
 bench-quick: bench-setup ## Every benchmark with small counts, in a minute: shows that they run, not how fast
 	$(BENCH) --quick
 
+# A stamp of its own: even with nothing to do, pip takes longer than most of the quick measurements.
+BENCH_STAMP := $(VENV)/tidemill-bench-setup
 bench-setup: setup
-	@$(BIN)/python -m pip install -qq --no-build-isolation --constraint requirements.lock --editable ".[bench]"
+	@$(STAMP_TEXT) | cmp -s - $(BENCH_STAMP) || { \
+		$(BIN)/python -m pip install -qq --no-build-isolation --constraint requirements.lock --editable ".[bench]" && \
+		$(STAMP_TEXT) > $(BENCH_STAMP); }
 
 coverage-html: setup ## The last test run's coverage as pages, line by line
 	@$(BIN)/coverage html -q --fail-under=0

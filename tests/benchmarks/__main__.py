@@ -20,7 +20,21 @@ from benchmarks.report import Report
 from benchmarks.system import PEERS, is_installed
 
 # In the order in which they are measured.
-MODULES = ("imports", "memory", "enqueue", "drain", "latency", "delayed", "growth", "tracing", "mixed", "idle")
+MODULES = (
+    "machine",
+    "imports",
+    "memory",
+    "enqueue",
+    "drain",
+    "cpu",
+    "latency",
+    "stages",
+    "delayed",
+    "growth",
+    "tracing",
+    "mixed",
+    "idle",
+)
 
 
 def main() -> int:

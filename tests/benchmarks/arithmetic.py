@@ -49,4 +49,14 @@ def latencies_ms(starts: Sequence[Start], intended_ns: Sequence[int], warm_up: f
     return [(start.at_ns - intended_ns[start.number]) / NS_PER_MS for start in starts if start.number >= first]
 
 
+def rate_with(per_second: float, added_per_second: float) -> float:
+    """The rate of what happens so often a second, if each time something is added that alone happens so often."""
+    return 1 / (1 / per_second + 1 / added_per_second)
+
+
+def cost_percent(without: float, with_it: float) -> float:
+    """What something takes of a rate, in percent of the rate without it."""
+    return 100 * (1 - with_it / without)
+
+
 median = statistics.median

@@ -1,7 +1,8 @@
 """Cost on the server of a delayed job, beside a backlog that grows: python -m benchmarks.backlog SIZE …; prints JSON.
 
 Talks to the scripts directly, since a backlog of millions is to be there soon. A cost is the CPU time of the server's
-main thread (`INFO cpu`), in µs for each job: what else the machine does is not in it.
+main thread (`INFO cpu`), in µs for each job: what else the machine does is not in it. With it comes where the scripts
+spend their time (`INFO commandstats`, also in µs for each job, but of wall time): by command, and in Lua itself.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ PRODUCERS: Final = 2
 # Nobody takes what is promoted, and there is to be room for it.
 HIGH_WATER_JOBS: Final = 1_000_000_000
 SCRIPTS: Final = Scripts(Keys())
+# Commands of the measurement itself.
+OUTSIDE: Final = ("cmdstat_info", "cmdstat_config", "cmdstat_script")
 
 
 def run(client: Any, command: Command[Any]) -> Any:
@@ -65,13 +68,21 @@ def fill(first: int, jobs: int) -> None:
         client.execute_command(*command.words, *chain.from_iterable(rows))
 
 
-def us_per_job(client: Any, commands: Iterable[Command[Any]]) -> float:
-    """The server's CPU time for these, each for a batch of jobs."""
+def us_per_job(client: Any, commands: Iterable[Command[Any]]) -> dict[str, float]:
+    """The server's CPU time (`cpu`) for these, each for a batch of jobs; and that of each command, and of `lua`."""
+    client.config_resetstat()
     before, calls = _cpu_us(client), 0
     for command in commands:
         run(client, command)
         calls += 1
-    return (_cpu_us(client) - before) / (calls * BATCH)
+    jobs = calls * BATCH
+    cpu_us = (_cpu_us(client) - before) / jobs
+    stats = client.info("commandstats")
+    scripts_us = stats.pop("cmdstat_evalsha")["usec"] / jobs
+    inside = {
+        name.removeprefix("cmdstat_"): row["usec"] / jobs for name, row in stats.items() if not name.startswith(OUTSIDE)
+    }
+    return {"cpu": cpu_us, "lua": scripts_us - sum(inside.values()), **inside}
 
 
 def _cpu_us(client: Any) -> float:
@@ -79,7 +90,7 @@ def _cpu_us(client: Any) -> float:
     return 1e6 * sum(float(used[f"used_cpu_{kind}_main_thread"]) for kind in ("user", "sys"))
 
 
-def costs(client: Any, random: Random) -> dict[str, float]:
+def costs(client: Any, random: Random) -> dict[str, dict[str, float]]:
     """Of enqueueing, cancelling and promoting jobs beside what is there."""
     wheel, jobs = SCRIPTS.keys.wheel(QUEUE), CALLS * BATCH
     enqueued = us_per_job(client, [enqueue(random, BATCH) for _ in range(CALLS)])
@@ -107,7 +118,7 @@ def grow(first: int, jobs: int) -> None:
 
 
 def main(sizes: Sequence[int]) -> None:
-    client, random, found = connect(), Random(0), dict[int, dict[str, float]]()
+    client, random, found = connect(), Random(0), dict[int, dict[str, dict[str, float]]]()
     run(client, enqueue(random, 1))  # the script is loaded
     for size in sizes:
         grow(size, size - int(client.zcard(SCRIPTS.keys.wheel(QUEUE))))

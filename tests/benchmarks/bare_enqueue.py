@@ -1,7 +1,8 @@
-"""The limit of an enqueue: python -m benchmarks.bare_enqueue JOBS WARM_UP.
+"""The limits of enqueueing: python -m benchmarks.bare_enqueue one JOBS WARM_UP, or many JOBS; prints JSON.
 
-A bare redis-py client that sends the same EVALSHA with the same arguments one by one, each with an id of its own; and
-nothing around it: no checks, no encoding, no retries.
+A bare redis-py client that sends the same EVALSHA with the same arguments, each job with an id of its own, one call
+after the other; and nothing around it: no checks, no encoding, no retries. `many`: calls of as many jobs as a chunk of
+`enqueue_many` has, packed for the wire beforehand.
 """
 
 from __future__ import annotations
@@ -9,35 +10,66 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from benchmarks.bare import connect
 from benchmarks.system import TEXT
-from tidemill.ids import new_id
+from tidemill import settings
+from tidemill.ids import new_ids
 from tidemill.wire.command import Argument
 from tidemill.wire.envelope import Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.scripts import NewJob, NewJobs, Scripts
 
 
-def words(jobs: int) -> list[tuple[Argument, ...]]:
-    """The commands, made beforehand."""
+def words(jobs: int, each: int) -> list[tuple[Argument, ...]]:
+    """The commands, made beforehand, each for so many jobs."""
     scripts, shared, body = Scripts(Keys()), NewJobs("default", "bench.noop"), Codec().encode_call((1, TEXT), {})
-    return [scripts.enqueue(shared, [NewJob(new_id(), "", body)]).words for _ in range(jobs)]
+    ids = new_ids(jobs)
+    return [
+        scripts.enqueue(shared, [NewJob(job_id, "", body) for job_id in ids[at : at + each]]).words
+        for at in range(0, jobs, each)
+    ]
 
 
-def main(jobs: int, warm_up: int) -> None:
+def client_with_script() -> Any:
     client = connect()
     script = Scripts(Keys()).enqueue(NewJobs("default", "bench.noop"), []).script
     assert script is not None
     client.script_load(script.text)
-    commands = words(warm_up + jobs)
+    return client
+
+
+def one(client: Any, jobs: int, warm_up: int) -> float:
+    """Seconds."""
+    commands = words(warm_up + jobs, 1)
     for command in commands[:warm_up]:
         client.execute_command(*command)
     began = time.perf_counter()
     for command in commands[warm_up:]:
         client.execute_command(*command)
-    print(json.dumps({"jobs": jobs, "seconds": time.perf_counter() - began}))
+    return time.perf_counter() - began
+
+
+def many(client: Any, jobs: int) -> float:
+    """Seconds."""
+    connection = client.connection_pool.get_connection()
+    chunks = [connection.pack_command(*command) for command in words(jobs, settings.ENQUEUE_CHUNK_JOBS)]
+    began = time.perf_counter()
+    for packed in chunks:
+        connection.send_packed_command(packed)
+        connection.read_response()
+    return time.perf_counter() - began
+
+
+MODES: Final[dict[str, Callable[..., float]]] = {"one": one, "many": many}
+
+
+def main(mode: str, jobs: int, *warm_up: int) -> None:
+    seconds = MODES[mode](client_with_script(), jobs, *warm_up)
+    print(json.dumps({"jobs": jobs, "seconds": seconds}))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -15,6 +15,16 @@ from random import Random
 
 from benchmarks.system import TEXT
 
+# Jobs that a producer enqueues in a second, in calls for a millisecond each, on a slow day: all are there before the
+# first is due.
+ENQUEUED_PER_SECOND = 15_000
+LEAD_SECONDS = 1.0
+
+
+def lead_seconds(jobs: int) -> float:
+    """How long before the first of so many jobs is due the producer is to begin."""
+    return LEAD_SECONDS + jobs / ENQUEUED_PER_SECOND
+
 
 def dues_ms(pattern: str, jobs: int, seconds: float) -> list[int]:
     """When job 0, 1, 2 … is due, in ms from the first that may be: `steady`, or at `random` times of a fixed seed."""

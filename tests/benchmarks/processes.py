@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks import recorder
+from benchmarks.delay import lead_seconds
 from benchmarks.recorder import DIRECTORY_VARIABLE, Start
 from benchmarks.system import URL_VARIABLE
 from benchmarks.verification import DoesNotCount, each_once
@@ -25,6 +26,8 @@ from servers import Server
 TESTS: Final = Path(__file__).resolve().parents[1]
 # A run that stands still for this long does not end.
 DEADLINE_SECONDS: Final = 120.0
+# Of the systems whose workers were started before: a process to ask takes a fifth of a second.
+_commands: Final[dict[str, list[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,13 @@ class Run:
         """What the producer prints: see `produce.py`."""
         return self.program("produce", system, action, *numbers)
 
+    def delay(self, pattern: str, jobs: int, seconds: float) -> dict[str, float]:
+        """What the producer of delayed jobs prints: see `delay.py`. Raises DoesNotCount if some were due too early."""
+        answer = self.program("delay", pattern, jobs, seconds, lead_seconds(jobs))
+        if answer["left_ms"] < 0:
+            raise DoesNotCount(f"{-answer['left_ms']:.0f} ms of the run were over before all was enqueued")
+        return answer
+
     def noted(self, starts: int) -> None:
         """Waits until so many starts are noted; raises DoesNotCount when that takes too long."""
         try:
@@ -74,9 +84,13 @@ class Run:
         extra: jobs before them that were probes, with negative numbers.
         """
         self.noted(jobs + extra)
-        starts = [start for start in recorder.read(self.directory) if start.number >= 0]
+        starts = self.starts()
         each_once(starts, jobs)
         return starts
+
+    def starts(self) -> list[Start]:
+        """Those that are noted by now, without probes."""
+        return [start for start in recorder.read(self.directory) if start.number >= 0]
 
     def log(self) -> str:
         """The end of what the run's processes printed."""
@@ -107,13 +121,21 @@ class Run:
             yield pid
 
     def worker_command(self, system: str) -> list[str]:
-        """Asked in a process of its own: a peer's module binds itself to the server when it is imported."""
+        """Asked in a process of its own: a peer's module binds itself to the server when it is imported.
+
+        Once for each system, unless its command names the server.
+        """
+        if system in _commands:
+            return _commands[system]
         program = f"import json; from benchmarks.system import load; print(json.dumps(load({system!r}).worker()))"
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise DoesNotCount(f"{system} can't be imported: {done.stderr.strip()[-400:]}")
-        return cast("list[str]", json.loads(done.stdout.splitlines()[-1]))
+        words = cast("list[str]", json.loads(done.stdout.splitlines()[-1]))
+        if self.url not in words:
+            _commands[system] = words
+        return words
 
     @contextmanager
     def process(self, command: Sequence[str]) -> Generator[int]:
@@ -130,7 +152,7 @@ class Run:
         try:
             yield started.pid
             if started.poll() is not None:
-                raise DoesNotCount(f"{command[2]} ended with {started.returncode}: {self.log()}")
+                raise DoesNotCount(f"{' '.join(command[1:])} ended with {started.returncode}: {self.log()}")
         finally:
             _kill(started)
 
@@ -151,13 +173,19 @@ def _kill(started: subprocess.Popen[bytes]) -> None:
     started.wait()
 
 
+def stat_fields(pid: int) -> list[str]:
+    """What the system tells of a process, from its state on; [] when it is gone: then there is no file, or no text."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return []
+
+
 def descendants(pid: int) -> list[int]:
     """Those whose chain of parents leads to this process."""
     children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(path.parent.name))
+    for path in Path("/proc").glob("[0-9]*"):
+        if fields := stat_fields(int(path.name)):
+            children.setdefault(int(fields[1]), []).append(int(path.name))
     found = list(children.get(pid, ()))
     for child in found:
         found += children.get(child, ())

@@ -34,7 +34,12 @@ _writing_pid = 0
 
 def note(number: int) -> None:
     """Notes that this job starts now."""
-    _rows.append(Start(number, time.time_ns()))
+    note_at(number, time.time_ns())
+
+
+def note_at(number: int, at_ns: int) -> None:
+    """As `note`, for a time of which the caller knows."""
+    _rows.append(Start(number, at_ns))
     if _writing_pid != os.getpid():
         _begin_writing()
 

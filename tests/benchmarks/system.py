@@ -19,6 +19,7 @@ OURS: Final = {
     "async": "benchmarks.systems.on_a_loop",
     "process": "benchmarks.systems.in_processes",
     "tracing": "benchmarks.systems.with_tracing",
+    "stages": "benchmarks.systems.in_stages",
 }
 PEERS: Final = {
     "rq": "benchmarks.peers.on_rq",

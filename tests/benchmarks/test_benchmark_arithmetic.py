@@ -9,14 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.arithmetic import arrivals_ns, latencies_ms, middle, percentile, starts_per_second
+from benchmarks.arithmetic import (
+    arrivals_ns,
+    cost_percent,
+    latencies_ms,
+    middle,
+    percentile,
+    rate_with,
+    starts_per_second,
+)
 from benchmarks.bench import Bench
 from benchmarks.delay import dues_ms, groups
 from benchmarks.durations import durations_ms
 from benchmarks.figure import Failure, Figure, Goal, at_least, at_most, no_peer_below, share_of_limit, times_best_peer
+from benchmarks.measurements.growth import grown_most
 from benchmarks.measurements.mixed import Held, longest_idle_ms
 from benchmarks.recorder import Start
 from benchmarks.report import BEGIN, END, Report, number
+from benchmarks.server_cpu import Spent
+from benchmarks.spin import clock_ns, pauses_ms
+from benchmarks.stage import NEVER, STAGES, of_stage, row
 from benchmarks.verification import DoesNotCount, each_once
 
 SECOND = 1_000_000_000
@@ -128,6 +140,51 @@ def test_goals_compare_with_a_value_the_limit_and_the_peers() -> None:
 def test_a_figure_meets_its_goals_only_together() -> None:
     assert Figure("a", "ms", 1, (Goal("x", True), Goal("y", False))).is_met is False
     assert Figure("a", "ms", 1).is_met is None
+
+
+def test_a_pause_is_a_gap_of_more_than_a_millisecond_between_two_readings() -> None:
+    assert pauses_ms([0, 100, 1_000_000, 3_500_000, 3_500_100, 8_500_100]) == [2.5, 5]
+    assert pauses_ms([0, 1_000_000]) == pauses_ms([]) == []
+
+
+def test_the_clock_is_read_until_the_time_is_over() -> None:
+    readings = list(clock_ns(0.01))
+    assert readings == sorted(readings)
+    assert readings[-1] - readings[0] >= 10_000_000
+    assert readings[-2] - readings[0] < 10_000_000
+
+
+def test_what_is_added_to_each_job_lowers_the_rate() -> None:
+    assert rate_with(100, 100) == pytest.approx(50)
+    assert cost_percent(40_000, rate_with(40_000, 120_000)) == pytest.approx(25)
+    assert cost_percent(40_000, 40_000) == 0
+
+
+def test_each_stage_of_each_job_has_a_row_of_its_own() -> None:
+    rows = [row(number, stage) for number in (-1, 0, 1) for stage in STAGES]
+    assert rows == list(range(-3, 6))
+    starts = [Start(one, 10 * one) for one in rows]
+    assert of_stage(starts, "taken") == [Start(-1, -20), Start(0, 10), Start(1, 40)]
+
+
+def test_a_stage_that_a_job_was_not_through_is_left_out() -> None:
+    starts = [Start(row(0, "delivered"), NEVER), Start(row(1, "delivered"), 5)]
+    assert of_stage(starts, "delivered") == [Start(1, 5)]
+
+
+def test_what_a_job_took_is_what_the_server_spent_since_then() -> None:
+    before = Spent(100, {"evalsha": 50, "hset": 20, "info": 10})
+    each = Spent(500, {"evalsha": 250, "hset": 120, "zadd": 40, "info": 900}).for_each(100, before)
+    assert each.main_thread_us == 4
+    assert each.most() == ["scripts 2.0", "hset 1.0", "zadd 0.4"]
+
+
+def test_what_grew_most_with_a_backlog_is_named_first() -> None:
+    small, large = (
+        {"cpu": 4.0, "zadd": 1.0, "hset": 1.5, "lua": 1.0},
+        {"cpu": 9.0, "zadd": 2.0, "hset": 4.0, "lua": 1.0},
+    )
+    assert grown_most(small, large) == ["hset 1.5 to 4.0", "zadd 1.0 to 2.0", "lua 1.0 to 1.0"]
 
 
 def test_delayed_jobs_are_grouped_by_the_millisecond_at_which_they_are_due() -> None:

@@ -20,6 +20,7 @@ from conditions import eventually
 
 # What a process does once, at its start, is over by then.
 SETTLING_SECONDS = 4.0
+QUICK_SETTLING_SECONDS = 1.0
 
 
 def has_called(server: BenchServer) -> bool:
@@ -34,7 +35,7 @@ def sent(server: BenchServer, seconds: float) -> Counter[str]:
 
 @measurement("idle")
 def idle(bench: Bench) -> Iterator[Figure]:
-    seconds = bench.size(30.0, 4.0)
+    seconds = bench.size(30.0, 2.0)
     with ExitStack() as stack:
         servers: dict[str, BenchServer] = {}
         for role, command in (("worker", application.worker()), ("scheduler", tidemill("scheduler"))):
@@ -43,7 +44,7 @@ def idle(bench: Bench) -> Iterator[Figure]:
             stack.enter_context(run.process(command))
         for role, server in servers.items():
             eventually(partial(has_called, server), f"the {role} is up")
-        Event().wait(SETTLING_SECONDS)
+        Event().wait(bench.size(SETTLING_SECONDS, QUICK_SETTLING_SECONDS))
         for role, found in watched(servers, seconds).items():
             per_minute = found.total() * 60 / seconds
             note = ", ".join(f"{count} {name}" for name, count in sorted(found.items())) + f" in {seconds:g} s"

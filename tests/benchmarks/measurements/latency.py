@@ -65,7 +65,7 @@ def _of_peer(bench: Bench, rate: float, seconds: float, peer: str) -> Latency:
 
 @measurement("latency")
 def latency(bench: Bench) -> Iterator[Figure]:
-    seconds, rounds = bench.size(4.0, 1.0), bench.size(3, 1)
+    seconds, rounds = bench.size(4.0, 0.5), bench.size(3, 1)
     for rate in bench.size((200, 1_000), (1_000,)):
         runs: dict[str, list[Latency]] = {"thread": [], "async": []}
         for _ in range(rounds):
@@ -90,7 +90,7 @@ def _figures(name: str, runs: Sequence[Latency], peers: dict[str, Latency]) -> I
 @measurement("sustained")
 def sustained(bench: Bench) -> Iterator[Figure]:
     """23,000 jobs a second through enqueue, stream, run and settlement."""
-    rate, seconds = 23_000, bench.size(30.0, 2.0)
+    rate, seconds = 23_000, bench.size(30.0, 0.5)
 
     found = bench.counted(partial(measure, bench, "thread", rate, seconds, BATCH_MS))
     goal = Goal(f"{rate:,}, and nothing piles up", found.lag_ms <= MOST_LAG_MS)
@@ -103,7 +103,7 @@ def sustained(bench: Bench) -> Iterator[Figure]:
 @measurement("load")
 def load(bench: Bench) -> Iterator[Plot]:
     """The plot of latency against load, until a load is not sustained."""
-    seconds = bench.size(2.5, 0.5)
+    seconds = bench.size(2.5, 0.3)
     rates = bench.size((200, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000), (200, 2_000))
     lines: dict[str, list[tuple[float, float]]] = {"p50": [], "p99": []}
     for rate in rates:

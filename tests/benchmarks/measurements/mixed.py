@@ -75,7 +75,7 @@ def held(server: BenchServer, starts: Sequence[Start]) -> list[Held]:
 
 @measurement("mixed")
 def mixed(bench: Bench) -> Iterator[Figure]:
-    jobs = bench.size(400, 60)
+    jobs = bench.size(400, 20)
     with fresh_server(bench.flavour) as server, new_run(server.url) as run:
         worker = application.worker(f"--concurrency={CONCURRENCY}")
         with run.process(worker), run.process(worker):
