@@ -20,9 +20,9 @@ once, which its fence is there for.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from tidemill import settings
@@ -41,6 +41,7 @@ from tidemill.wire.scripts import (
     Pressed,
     Scripts,
     Unprepared,
+    WhenFull,
 )
 
 if TYPE_CHECKING:
@@ -73,22 +74,22 @@ class Admitted(NamedTuple):
 
 
 def enqueue(
-    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], *, partial: bool = False
+    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], when_full: WhenFull = ""
 ) -> Dialogue[Admitted | Full]:
-    """Enqueues a chunk, and sees to its queue's durability. `partial`: see `Producing.enqueue`.
+    """Enqueues a chunk, and sees to its queue's durability. `when_full`: see `Producing.enqueue`.
 
     Raises ServerUnsuitable when the server can't keep it, ServerUnavailable when it was not confirmed in time.
     """
-    return Dialogue(functools.partial(_enqueue, scripts, shared, new, partial))
+    return Dialogue(partial(_enqueue, scripts, shared, new, when_full))
 
 
 def _enqueue(
-    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], partial: bool, facts: Facts, attempt: Attempt
+    scripts: Scripts, shared: NewJobs, new: Sequence[NewJob], when_full: WhenFull, facts: Facts, attempt: Attempt
 ) -> Turns[Admitted | Full]:
-    answer: EnqueueAnswer = yield scripts.enqueue(shared, new, keeps=_kept(facts), partial=partial)
+    answer: EnqueueAnswer = yield scripts.enqueue(shared, new, keeps=_kept(facts), when_full=when_full)
     while isinstance(answer, Unprepared):
         yield from _prove(answer.durability, scripts, shared.queue, facts, attempt)
-        answer = yield scripts.enqueue(shared, new, keeps=(answer.durability,), partial=partial)
+        answer = yield scripts.enqueue(shared, new, keeps=(answer.durability,), when_full=when_full)
     fullness = None
     match answer:
         case Full():
@@ -109,7 +110,7 @@ def _enqueue(
 
 def set_level(scripts: Scripts, queue: str, level: str) -> Dialogue[None]:
     """Sets a queue's durability. Raises ServerUnsuitable, and changes nothing, if the server can't keep it."""
-    return Dialogue(functools.partial(_set_level, scripts, queue, level))
+    return Dialogue(partial(_set_level, scripts, queue, level))
 
 
 def _set_level(scripts: Scripts, queue: str, level: str, facts: Facts, attempt: Attempt) -> Turns[None]:
@@ -124,7 +125,7 @@ def unkept(link: Link, scripts: Scripts) -> list[str]:
     """
     names = link.run(scripts.queue_names())
     levels: list[str] = link.run_all([scripts.durability_of(name) for name in names]) if names else []
-    found = [link.converse(Dialogue(functools.partial(_check, *row))) for row in zip(names, levels, strict=True)]
+    found = [link.converse(Dialogue(partial(_check, *row))) for row in zip(names, levels, strict=True)]
     return [reason for reason in found if reason]
 
 

@@ -23,7 +23,7 @@ from tidemill.errors import (
 from tidemill.ids import new_id, new_ids
 from tidemill.job import Job, JobState, known_state
 from tidemill.options import Options
-from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs
+from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs, WhenFull
 from tidemill.wire.signing import Signable, Signing
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def many(plan: Plan, *, partial: bool = False) -> Operation[list[Job[Any]]]:
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     if plan.client.signing is not None:
         new = _signed(plan.client.signing, plan, queue, new)
-    partial = partial or (plan.options.on_full == "block" and len(new) > 1)
+    when_full = _when_full(plan.options.on_full, partial=partial)
     jobs: list[Job[Any]] = []
     for start in range(0, len(new), settings.ENQUEUE_CHUNK_JOBS):
         try:
-            jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS], partial)
+            jobs += yield from _send(plan, queue, new[start : start + settings.ENQUEUE_CHUNK_JOBS], when_full)
         except (QueueFull, ServerUnavailable, ServerUnsuitable) as error:
             error.enqueued = (*jobs, *error.enqueued)
             raise
@@ -118,13 +118,23 @@ def queue_of(client: Client, task: str) -> Operation[str]:
     return known[task]
 
 
-def _send(plan: Plan, queue: str, new: list[NewJob], partial: bool) -> Operation[list[Job[Any]]]:
+def _when_full(on_full: str, *, partial: bool) -> WhenFull:
+    match on_full:
+        case "defer":
+            return "defer"
+        case "block":
+            return "partial"
+        case _:
+            return "partial" if partial else ""
+
+
+def _send(plan: Plan, queue: str, new: list[NewJob], when_full: WhenFull) -> Operation[list[Job[Any]]]:
     """A chunk, until all of it is in. With `on_full="block"`, waits for room while there is time."""
     give_up_at = 0.0  # monotonic seconds; 0: it has not waited
     jobs: list[Job[Any]] = []
     while True:
         left = new[len(jobs) :]
-        admitted, fullness = yield from _offer(plan, queue, left, partial)
+        admitted, fullness = yield from _offer(plan, queue, left, when_full)
         jobs += admitted
         if len(admitted) == len(left):
             return jobs
@@ -141,9 +151,9 @@ def _send(plan: Plan, queue: str, new: list[NewJob], partial: bool) -> Operation
 
 
 def _offer(
-    plan: Plan, queue: str, new: list[NewJob], partial: bool
+    plan: Plan, queue: str, new: list[NewJob], when_full: WhenFull
 ) -> Operation[tuple[list[Job[Any]], Fullness | None]]:
-    """The jobs that got in: all, none or (if `partial`) the first ones; and how full the queue is, if it fills up."""
+    """The jobs that got in: all, none, or the first if that was asked for; and how full a queue is that fills up."""
     options = plan.options
     job_id = new[0].id if len(new) == 1 else None
     with telemetry.send(queue, plan.task, job_id=job_id, count=len(new)):
@@ -159,7 +169,7 @@ def _offer(
             trace=telemetry.inject(),
         )
         try:
-            answer: Admitted | Full = yield durability.enqueue(plan.client.scripts, shared, new, partial=partial)
+            answer: Admitted | Full = yield durability.enqueue(plan.client.scripts, shared, new, when_full)
         except TidemillError as error:
             if error.may_be_applied:
                 raise _unknown(plan, new, error) from error

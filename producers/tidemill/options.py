@@ -13,7 +13,7 @@ from tidemill.wire import envelope
 
 Priority = Literal["high", "normal", "low"]
 OnConflict = Literal["return", "raise"]
-OnFull = Literal["raise", "block"]
+OnFull = Literal["raise", "block", "defer"]
 Duration = timedelta | float
 
 
@@ -25,8 +25,9 @@ class Choices(TypedDict, total=False):
     job_id: an id of your own; a job with this id that exists already is returned instead of making another.
     unique: while a job of this task with this key is not over, no other is made;
     on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
-    on_full: when the queue is at its limit, raise QueueFull ("raise"), or wait for room ("block"),
-    block_for: for so long at most; then QueueFull is raised all the same.
+    on_full: when the queue is at its limit, raise QueueFull ("raise"), wait for room ("block"), or put the job off
+        until there will be room ("defer": up to twice the limit, then QueueFull);
+    block_for: wait for so long at most; then QueueFull is raised all the same.
     expires: not to be started, or tried again, after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
     retry, timeout: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
@@ -87,7 +88,7 @@ def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
     if "on_conflict" in choices:
         checked["on_conflict"] = validation.one_of("on_conflict", choices["on_conflict"], ("return", "raise"))
     if "on_full" in choices:
-        checked["on_full"] = validation.one_of("on_full", choices["on_full"], ("raise", "block"))
+        checked["on_full"] = validation.one_of("on_full", choices["on_full"], ("raise", "block", "defer"))
     if "block_for" in choices:
         checked["block_for_ms"] = validation.duration_ms("block_for", choices["block_for"], zero=False)
     if "expires" in choices:

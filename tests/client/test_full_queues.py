@@ -129,10 +129,21 @@ def test_a_batch_that_blocks_gets_in_bit_by_bit(mill: Tidemill, noop: Task[[], N
             job.result(timeout=20)
 
 
+def test_a_job_that_can_wait_is_put_off_until_there_is_room(mill: Tidemill, noop: Task[[], None]) -> None:
+    mill.inspect.limit("q", 2)
+    noop.enqueue_many([call(), call()])
+    later = noop.using(on_full="defer").enqueue()
+    assert (later.state, later.pressure) == ("scheduled", 1.0)
+    assert later.due_at is not None
+    noop.using(on_full="defer").enqueue()
+    with pytest.raises(QueueFull):
+        noop.using(on_full="defer").enqueue()
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"on_full": "wait"}, "on_full 'wait' is not valid: one of 'raise', 'block'"),
+        ({"on_full": "wait"}, "on_full 'wait' is not valid: one of 'raise', 'block', 'defer'"),
         ({"block_for": 0}, "block_for"),
         ({"block_for": -1}, "block_for"),
     ],

@@ -18,6 +18,9 @@ LIMITED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2"}}
 NOTED = {"drained": "0", "drained_ms": str(NOW)}
 REFUSED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2", **NOTED}}
 
+# Full, and one job ends in a second.
+RATED = {"known": "1", "limit": "2", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"}
+
 
 def _enqueue(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
     new = [NewJob(*one) for one in jobs]
@@ -30,7 +33,12 @@ def _enqueue_keeping(*keeps: str, **shared: Any) -> Callable[[World], Command[An
 
 def _enqueue_partially(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
     new = [NewJob(*one) for one in jobs]
-    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), new, now_ms=NOW, partial=True)
+    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), new, now_ms=NOW, when_full="partial")
+
+
+def _enqueue_deferring(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
+    new = [NewJob(*one) for one in jobs]
+    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), new, now_ms=NOW, when_full="defer")
 
 
 def _new(state: str, **fields: object) -> dict[str, str]:
@@ -446,6 +454,53 @@ CASES = [
             "wheel:q": {"x": 1, "y": 2},
         },
         _full(1500, "jobs", 2, 2),
+    ),
+    Case(
+        "enqueue",
+        "a job that can be put off goes into the wheel until there is room",
+        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}, "job:x": job("scheduled")},
+        _enqueue_deferring(A, ("x", "", b"body")),
+        {
+            "queues": {"q"},
+            "queue:q": RATED,
+            "job:x": job("scheduled"),
+            "wheel:q": {"x": 1, "y": 2, "a": NOW + 1000},
+            "agenda": {"q": 1},
+            "job:a": _new("scheduled", d=NOW + 1000),
+        },
+        Pressed(
+            Fullness(1500, "jobs", 2, 2, None),
+            [Enqueued("scheduled", "", "scheduled"), Enqueued("exists", "", "scheduled")],
+        ),
+    ),
+    Case(
+        "enqueue",
+        "but not beyond twice the limit",
+        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
+        _enqueue_deferring(A, ("b", "", b"body"), ("c", "", b"body")),
+        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
+        _full(2500, "jobs", 2, 2, 1320),
+    ),
+    Case(
+        "enqueue",
+        "nor until it has expired",
+        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
+        _enqueue_deferring(A, expires_ms=1000),
+        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
+        _full(1500, "jobs", 2, 2, 1000),
+    ),
+    Case(
+        "enqueue",
+        "without a rate it is put off for a second, and one that is delayed for longer stays so",
+        {**LIMITED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
+        _enqueue_deferring(A, delay_ms=1500),
+        {
+            **REFUSED,
+            "wheel:q": {"x": 1, "y": 2, "a": NOW + 1500},
+            "agenda": {"q": 1},
+            "job:a": _new("scheduled", d=NOW + 1500),
+        },
+        Pressed(Fullness(1500, "jobs", 2, 2, None), [Enqueued("scheduled", "", "scheduled")]),
     ),
     Case(
         "enqueue",

@@ -49,6 +49,7 @@ class Enqueued(NamedTuple):
     state: str
 
 
+WhenFull = Literal["", "partial", "defer"]
 Limit = Literal["jobs", "bytes", "deadline"]
 
 
@@ -105,11 +106,10 @@ class Producing(Shard):
         jobs: Sequence[NewJob],
         now_ms: Argument = "",
         keeps: Sequence[str] = (),
-        *,
-        partial: bool = False,
+        when_full: WhenFull = "",
     ) -> Command[EnqueueAnswer]:
-        """`keeps`: the durability levels that the caller will see to. `partial`: of a chunk without room as a whole the
-        first jobs get in, as many as have room.
+        """`keeps`: the durability levels that the caller will see to. `when_full`: of a chunk without room as a whole,
+        the first jobs get in, as many as have room (`partial`), or all go into the wheel until there is (`defer`).
         """
         words: list[Argument] = [
             now_ms,
@@ -123,7 +123,7 @@ class Producing(Shard):
             shared.options,
             shared.trace,
             " ".join(keeps),
-            "partial" if partial else "",
+            when_full,
         ]
         words.extend(chain.from_iterable(jobs))
         return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(words), _read_enqueued)

@@ -22,6 +22,7 @@ from tidemill.wire.producing import (
     Producing,
     Unconfirmed,
     Unprepared,
+    WhenFull,
 )
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Survey
 from tidemill.wire.shard import Kept
@@ -50,6 +51,7 @@ __all__ = [
     "Ticket",
     "Unconfirmed",
     "Unprepared",
+    "WhenFull",
 ]
 
 

@@ -7,7 +7,8 @@
 -- KEYS  1 queue settings (hash)
 -- ARGV  1 now  2 queue  3 task  4 priority  5 due ms ('' = delay)  6 delay ms  7 lives for ms ('' = does not expire)
 --       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
---       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in)  then for each job: id, unique digest, body
+--       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in) | 'defer' (it goes into
+--       the wheel until there is room, up to twice the limit)  then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
 --         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
@@ -85,11 +86,23 @@ if #news + refused == 0 then
   return replies
 end
 
+-- Puts the whole call off, and returns whether that could be.
+local function defer(ms, share)
+  local due = math.max(job.due, now + (ms == '' and DEFER_MS or ms))
+  if ARGV[12] ~= 'defer' or share > MOST_DEFERRED or job.expires and due >= job.expires then return false end
+  job.due, code = due, 'scheduled'
+  for i = durability and 4 or 2, #replies, 3 do
+    if replies[i] == 'ready' then replies[i], replies[i + 2] = code, code end
+  end
+  return true
+end
+
 local share, which = -1, nil
 if limits then
   share, which = fullness(limits, #news + refused, bytes + refused_bytes)
   if share > ALL and refused == 0 then
-    return { 0, describe(limits, share, which, ms_until_room(limits, share)) }
+    local ms = ms_until_room(limits, share)
+    if not defer(ms, share) then return { 0, describe(limits, share, which, ms) } end
   end
   local wait = job.expires and code == 'ready' and wait_ms(limits, job.priority)
   if wait and wait > job.expires - now then

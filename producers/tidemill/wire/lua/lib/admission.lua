@@ -5,6 +5,8 @@
 
 -- In thousandths of a limit: from PRESSURE on callers are told, above ALL nothing gets in.
 local PRESSURE, ALL = 850, 1000
+-- Up to so much a queue takes jobs that can wait until there is room; for so long while that is not known.
+local MOST_DEFERRED, DEFER_MS = 2000, 1000
 -- The rate of ended jobs is taken over a second, or over so many jobs if they take longer; and believed for a minute.
 local DRAIN_MS, DRAIN_JOBS, DRAIN_KNOWN_MS = 1000, 10, 60000
 local ENDS = { 'succeeded', 'dead', 'cancelled', 'expired' }
