@@ -26,8 +26,8 @@ local job = {
 }
 expect_rows(13, 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
-local settings = redis.call('HMGET', KEYS[1], 'limit', 'known', 'durability', 'limit_bytes', 'mean_bytes')
-local durability, replicas = settings[3], 0
+local settings = redis.call('HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes')
+local durability, replicas = settings[2], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
   return { 2, durability }
 elseif durability == 'replicated' then
@@ -37,8 +37,7 @@ elseif durability == 'replicated' then
   end
 end
 local code = job.due > now and 'scheduled' or 'ready'
-local limits = limits_of(queue, { settings[1], unpack(settings, 4, 5) }, now)
-if limits then look_at_queue(limits) end
+local admission = (settings[3] or settings[4]) and admission_of(queue, settings, now)
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
@@ -48,11 +47,7 @@ local function answer(word, holder, state)
 end
 
 local bytes, refused, refused_bytes = 0, 0, 0
-local function has_room(size)
-  if not limits or ARGV[12] ~= 'partial' then return true end
-  return refused == 0 and fullness(limits, #news + 1, bytes + size) <= ALL
-end
-
+local is_partial = admission and ARGV[12] == 'partial'
 local keys = {}
 for i = 13, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
@@ -68,7 +63,7 @@ for i = 13, #ARGV, 3 do
     local size = #ARGV[i + 2]
     if holder then
       answer('conflict', holder, state)
-    elseif not has_room(size) then
+    elseif is_partial and (refused > 0 or admission.fullness(#news + 1, bytes + size) > ALL) then
       answer('full', '', '')
       refused, refused_bytes = refused + 1, refused_bytes + size
     else
@@ -86,41 +81,37 @@ if #news + refused == 0 then
   return replies
 end
 
--- Puts the whole call off, and returns whether that could be.
-local function defer(ms, share)
-  local due = math.max(job.due, now + (ms == '' and DEFER_MS or ms))
-  if ARGV[12] ~= 'defer' or share > MOST_DEFERRED or job.expires and due >= job.expires then return false end
-  job.due, code = due, 'scheduled'
-  for i = durability and 4 or 2, #replies, 3 do
-    if replies[i] == 'ready' then replies[i], replies[i + 2] = code, code end
-  end
-  return true
-end
-
 local share, which = -1, nil
-if limits then
-  share, which = fullness(limits, #news + refused, bytes + refused_bytes)
+if admission then
+  share, which = admission.fullness(#news + refused, bytes + refused_bytes)
   if share > ALL and refused == 0 then
-    local ms = ms_until_room(limits, share)
-    if not defer(ms, share) then return { 0, describe(limits, share, which, ms) } end
+    local ms = admission.ms_until_room(share)
+    local due = math.max(job.due, now + (ms == '' and DEFER_MS or ms))
+    if ARGV[12] ~= 'defer' or share > MOST_DEFERRED or job.expires and due >= job.expires then
+      return { 0, admission.describe(share, which, ms) }
+    end
+    job.due, code = due, 'scheduled'
+    for i = durability and 4 or 2, #replies, 3 do
+      if replies[i] == 'ready' then replies[i], replies[i + 2] = code, code end
+    end
   end
-  local wait = job.expires and code == 'ready' and wait_ms(limits, job.priority)
+  local wait = job.expires and code == 'ready' and admission.wait_ms(job.priority)
   if wait and wait > job.expires - now then
-    return { 0, 0, 'deadline', wait, job.expires - now, ms_until_room(limits, ALL) }
+    return { 0, 0, 'deadline', wait, job.expires - now, admission.ms_until_room(ALL) }
   end
 end
 
 if job.expires then expect('zset', root .. 'expiring') end
-if not settings[2] then
+if not settings[1] then
   redis.call('SADD', root .. 'queues', queue)
   redis.call('HSET', KEYS[1], 'known', 1)
 end
 if code == 'scheduled' and #news > 0 then set_due(queue, job.due) end
-if limits then note_sizes(limits, #news, bytes) end
+if admission then admission.note_sizes(#news, bytes) end
 for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
-local ms = refused > 0 and ms_until_room(limits, share) or ''
-local pressed = { 4, describe(limits, share, which, ms) }
+local ms = refused > 0 and admission.ms_until_room(share) or ''
+local pressed = { 4, admission.describe(share, which, ms) }
 pressed[#pressed + 1] = replies
 return pressed
