@@ -62,6 +62,9 @@ class Event(Enum):
         "job refused: it has no signature that this worker accepts",
         "job_id task queue attempt reason",
     )
+    DEAD_RETRIED = "dead.retried", INFO, "dead letters retried by hand", "by why operation job_id count"
+    DEAD_EDITED = "dead.edited", INFO, "dead letter retried by hand with new arguments", "by why operation job_id"
+    DEAD_PURGED = "dead.purged", INFO, "dead letters removed by hand", "by why operation queue count"
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 

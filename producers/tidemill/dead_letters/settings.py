@@ -1,0 +1,22 @@
+"""What can be tuned for dead letters, each with its unit in its name and the reason for its value."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Letters that one script looks at: well below a millisecond on the server, however long their tracebacks are.
+BROWSE_PAGE: Final = 50
+# Letters that one script runs again or removes: as long as an enqueue of as many, so that nobody else waits.
+BULK_PAGE: Final = 50
+# With a rate, calls are so far apart: even to whoever works the jobs off, few enough for the audit not to fill.
+CALL_EVERY_SECONDS: Final = 0.2
+# A pause is taken in parts of this length, so that whoever interrupts it is heard soon.
+PAUSE_SECONDS: Final = 0.5
+# More a second than a script makes ready is no limit.
+MAX_RATE: Final = 100_000.0
+# Entries of the audit or of the events that one command reads: about a hundred kilobytes.
+STREAM_PAGE: Final = 100
+# Both stand in each entry of the audit, which is bounded by their length.
+MAX_BY_CHARS: Final = 128
+MAX_REASON_CHARS: Final = 1_000
+MAX_TEXT_CHARS: Final = 200
