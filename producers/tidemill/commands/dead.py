@@ -105,7 +105,7 @@ def retry(
     elif job_ids:
         each(context, job_ids, lambda job: str(job.retry(by=by, reason=reason).state))
     else:
-        seen = _Seen()
+        seen = Seen()
         letters = context.mill.dead_letters
         _until_interrupted(
             context,
@@ -132,7 +132,7 @@ def purge(context: Context, /, everything: bool, yes: bool, by: str | None, reas
         data = {"dry_run": True, "matched": fitting, "removed": 0}
         context.print(data, lambda: f"{fitting} dead letters fit; nothing was removed: say --yes to remove them")
         return
-    seen = _Seen()
+    seen = Seen()
     _until_interrupted(context, seen, "removed", lambda: letters.purge(by=by, reason=reason, report=seen, **chosen))
 
 
@@ -149,7 +149,7 @@ def list_actions(context: Context, job_id: str | None, operation: str | None, li
     context.print([asdict(one) for one in found], lambda: dead_text.actions(found))
 
 
-class _Seen:
+class Seen:
     """The last that a bulk action has reported."""
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class _Seen:
         self.last = result
 
 
-def _until_interrupted(context: Context, seen: _Seen, verb: str, action: Callable[[], BulkResult]) -> None:
+def _until_interrupted(context: Context, seen: Seen, verb: str, action: Callable[[], BulkResult]) -> None:
     """Says what was done, also when that was not all."""
     try:
         result = action()

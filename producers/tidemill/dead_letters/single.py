@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidemill import telemetry, validation
 from tidemill.dead_letters.hands import hand
+from tidemill.dead_letters.history import actions
 from tidemill.errors import InvalidInput, JobExists
 from tidemill.job import JobState, not_found, state_of
 from tidemill.telemetry import Event
@@ -46,6 +47,9 @@ def retry_edited(
         raise _not_dead(job_id, record.state)
     body = _body(client, tasks.get(record.task), record, args, kwargs)
     yield from _requeue(client, Requeue(job_id, str(record.finished_ms or ""), body), done_by)
+    # The answer to a call that is sent again is that of a job that somebody else has made ready: the audit knows.
+    if not (yield from actions(client, job_id, done_by.operation, 1)):
+        raise InvalidInput(f"job {job_id} was retried by somebody else meanwhile, with the arguments that it had")
     telemetry.event(Event.DEAD_EDITED, by=done_by.by, why=reason or None, operation=done_by.operation, job_id=job_id)
 
 
