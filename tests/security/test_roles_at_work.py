@@ -159,7 +159,7 @@ def test_an_operator_does_all_that_can_be_done_to_dead_letters_and_can_not_chang
     audit = "tm:{0}:audit"
     client = guarded.client_of("operator")
     for forbidden in (("DEL", audit), ("XTRIM", audit, "MAXLEN", "0"), ("XDEL", audit, "1-1"), ("SET", audit, "x")):
-        with pytest.raises(redis.RedisError, match="(?i)no permissions"):
+        with pytest.raises(redis.RedisError, match=r"(?i)no permissions"):
             client.execute_command(*forbidden)
     client.close()
     guarded.denials()
