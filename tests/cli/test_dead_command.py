@@ -189,5 +189,5 @@ def test_an_error_in_the_middle_says_how_many_went(mill: Tidemill, url: str, mon
     monkeypatch.setattr(Seen, "__call__", then_spoil_the_audit)
     failed = run(url, "retry", "--all")
     assert failed.exit_code == 1
-    assert "retried 50 dead letters before this error" in failed.stderr
+    assert "retried 25 dead letters before this error" in failed.stderr
     assert "audit holds a string, not a stream" in failed.stderr

@@ -66,10 +66,11 @@ REQUEUE = [
     Case(
         "requeue",
         "one that is named twice has one ticket",
-        {"job:a": job("dead"), "dead:q": {"a": 9}},
+        {"job:a": job("dead", u="digest"), "dead:q": {"a": 9}},
         _requeue(Requeue("a"), Requeue("a")),
         {
-            "job:a": job("ready", v=0, c=NOW),
+            "job:a": job("ready", v=0, c=NOW, u="digest"),
+            "unique:digest": "a",
             "ready:q:normal": tickets("a", group=False),
             "events": ["requeue a"],
             "audit": [_audit("retry", "a")],

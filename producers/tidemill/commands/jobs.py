@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tidemill.commands.dead_options import hand_options
 from tidemill.commands.root import Context, json_option, pass_context, url_option
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.errors import ServerUnavailable, TidemillError
@@ -58,12 +59,13 @@ def cancel(context: Context, job_ids: tuple[str, ...]) -> None:
 
 @jobs.command()
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@hand_options
 @url_option
 @json_option
 @pass_context
-def retry(context: Context, job_ids: tuple[str, ...]) -> None:
-    """Run dead letters again, with their attempts counted anew."""
-    each(context, job_ids, lambda job: str(job.retry().state))
+def retry(context: Context, job_ids: tuple[str, ...], by: str | None, reason: str) -> None:
+    """Run dead letters again, with their attempts counted anew; `tidemill dead retry` can do more."""
+    each(context, job_ids, lambda job: str(job.retry(by=by, reason=reason).state))
 
 
 def _cancel(job: Job[Any]) -> str:

@@ -54,7 +54,7 @@ def retry(
     result, walk, done_by = begun.result, begun.walk, begun.hand
     report(result)
     began = time.monotonic()
-    at_once = settings.BULK_PAGE if rate is None else rate.jobs_at_once
+    at_once = settings.PAGE_LETTERS if rate is None else rate.jobs_at_once
     while not walk.is_over:
         found = yield from walk.page()
         for chunk in _chunks(found, at_once):

@@ -23,7 +23,7 @@ class Rate:
     @property
     def jobs_at_once(self) -> int:
         """How many go in one call: few, so that they come evenly."""
-        return max(1, min(settings.BULK_PAGE, int(self.per_second * settings.CALL_EVERY_SECONDS)))
+        return max(1, min(settings.PAGE_LETTERS, int(self.per_second * settings.CALL_EVERY_SECONDS)))
 
     def seconds_for(self, jobs: int) -> float:
         """How long so many jobs are to take."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-# Letters that one script looks at: well below a millisecond on the server, however long their tracebacks are.
-BROWSE_PAGE: Final = 50
-# Letters that one script runs again or removes: as long as an enqueue of as many, so that nobody else waits.
-BULK_PAGE: Final = 50
+# Letters that one script looks at, runs again or removes: below a millisecond on the server, also when each error is as
+# long as it can be, which the script reads whole; and with the audit as bounded as it is, 100,000 removals fit into it.
+PAGE_LETTERS: Final = 25
 # With a rate, calls are so far apart: even to whoever works the jobs off, few enough for the audit not to fill.
 CALL_EVERY_SECONDS: Final = 0.2
 # A pause is taken in parts of this length, so that whoever interrupts it is heard soon.

@@ -84,7 +84,7 @@ class Walk:
     def page(self) -> Operation[list[tuple[str, Letter]]]:
         """(queue, letter) of those of the next page that fit: possibly none, though there are more."""
         queue = self.queues[0]
-        found: LetterPage = yield self.client.scripts.browse(queue, self.sieve, self.place, settings.BROWSE_PAGE)
+        found: LetterPage = yield self.client.scripts.browse(queue, self.sieve, self.place, settings.PAGE_LETTERS)
         self.place = found.place
         if found.place == _START:
             del self.queues[0]
