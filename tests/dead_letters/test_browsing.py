@@ -96,6 +96,7 @@ def test_they_are_counted_by_the_type_of_their_error(mill: Tidemill) -> None:
         ({"task": "no task"}, "task name 'no task' is not valid"),
         ({"error": ""}, "error must be a text of 1 to 200 characters, not ''"),
         ({"text": "x" * 201}, "text must be a text of 1 to 200 characters"),
+        ({"text": "\udc80"}, "text must be a text of 1 to 200 characters, not '\\udc80'"),
         ({"since": 5}, "since must be an aware datetime, or a timedelta for how long ago, not 5"),
         ({"since": timedelta(-1)}, "since must be 0 to 3660 days"),
         ({"before": datetime(2026, 1, 1)}, "before must know its time zone"),  # noqa: DTZ001 - a naive one is refused

@@ -105,9 +105,14 @@ def checked_for_change(given: Filter) -> Checked:
 
 
 def _text(name: str, value: object) -> str:
-    if isinstance(value, str) and 0 < len(value) <= settings.MAX_TEXT_CHARS:
+    if isinstance(value, str) and 0 < len(value) <= settings.MAX_TEXT_CHARS and not _has_surrogates(value):
         return value
     raise InvalidInput(f"{name} must be a text of 1 to {settings.MAX_TEXT_CHARS} characters, not {str(value)[:40]!r}")
+
+
+def _has_surrogates(value: str) -> bool:
+    """As a command line may have, whose bytes are no UTF-8: no message in a record has them."""
+    return any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _when(name: str, value: object) -> When:
