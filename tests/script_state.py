@@ -8,6 +8,7 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 | `wheel:`, `dead:`, `done:`, `parked:`, `agenda`, `expiring`, `workers`, `occurrences` | a dict: member → score |
 | `ready:` | `tickets("a@w1", "b")`: job a is pending at consumer w1, b is not delivered |
 | `events` | a list of "event id id" |
+| `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
 | `queues` | a set |
 | `unique:` | a text |
 | `once:` | a dict of fields |
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 from servers import Server
 from tidemill import Tidemill
+from tidemill.errors import RemoteError
 from tidemill.wire import record
 from tidemill.wire.command import Command
 from tidemill.wire.keys import GROUP, Keys
@@ -31,6 +33,7 @@ from tidemill.wire.scripts import Scripts
 NOW: Final = 1_800_000_000_000
 # As the default retention.
 HOUR: Final = 3_600_000
+_AUDIT_FIELDS: Final = ("action", "at", "by", "reason", "operation", "filter", "jobs")
 
 State = dict[str, Any]
 Fields = Mapping[str, Any]
@@ -156,10 +159,13 @@ class World:
             for entry in value:
                 event, _, jobs = entry.partition(" ")
                 self.client.xadd(name, {"event": event, "jobs": jobs})
+        elif key == "audit":
+            for entry in value:
+                self.client.xadd(name, dict(zip(_AUDIT_FIELDS, entry.split(", "), strict=True)))
         elif _is_zset(key):
             self.client.zadd(name, value)
         else:
-            self.client.hset(name, mapping={field: _bytes(text) for field, text in value.items()})
+            self.client.hset(name, mapping={field: _writable(field, text) for field, text in value.items()})
 
     def write_foreign(self, key: str) -> None:
         """Writes a type that the key never has, as another program might."""
@@ -202,7 +208,7 @@ class World:
             },
             b"set": lambda name: {_text(member) for member in self.client.smembers(name)},
             b"string": lambda name: _text(self.client.get(name)),
-            b"stream": self._read_events if key == "events" else self._read_tickets,
+            b"stream": {"events": self._read_events, "audit": self._read_audit}.get(key, self._read_tickets),
             b"list": lambda _: "foreign",
             b"none": lambda _: None,  # it has come to its end since its name was read
         }
@@ -213,6 +219,10 @@ class World:
 
     def _read_events(self, name: str) -> list[str]:
         return [f"{_text(one[b'event'])} {_text(one[b'jobs'])}" for _, one in self.client.xrange(name)]
+
+    def _read_audit(self, name: str) -> list[str]:
+        entries = self.client.xrange(name)
+        return [", ".join(_text(one[field.encode()]) for field in _AUDIT_FIELDS) for _, one in entries]
 
     def _read_tickets(self, name: str) -> Tickets:
         """A ticket that was delivered and acknowledged, but not deleted, is shown as "id!"; no script may leave one."""
@@ -254,6 +264,14 @@ class World:
 def _is_zset(key: str) -> bool:
     kind = key.partition(":")[0]
     return kind in ("departed", "wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+
+
+def _writable(field: str, text: str) -> bytes:
+    """The reverse of `_readable`."""
+    kind, colon, message = text.partition(": ")
+    if field == "e" and colon:
+        return record.write_error(RemoteError(kind, message, "trace"))
+    return _bytes(text)
 
 
 def _readable(field: bytes, value: bytes) -> str:

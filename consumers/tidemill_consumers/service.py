@@ -11,8 +11,8 @@ from typing import Final
 from tidemill import validation
 from tidemill.errors import InvalidInput
 from tidemill.lifecycle import Signals, exempt_what_is_loaded
+from tidemill.loading import load_app
 from tidemill_consumers.beats import BeatSender
-from tidemill_consumers.loading import load_app
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.worker import Worker
 

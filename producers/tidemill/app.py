@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeV
 
 from tidemill import logs, recurring, registration, validation
 from tidemill.client import Client
+from tidemill.dead_letters import DeadLetters
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.inspection import Inspection
 from tidemill.job import Job, JobState
@@ -80,6 +81,7 @@ class Tidemill:
         self.tasks: dict[str, Definition] = {}
         self._declared: dict[str, recurring.Recurring] = {}
         self.inspect = Inspection(self.client)
+        self.dead_letters = DeadLetters(self.client, self.tasks)
 
     def __repr__(self) -> str:
         url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"

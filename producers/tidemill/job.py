@@ -23,9 +23,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from tidemill import validation
 from tidemill.errors import (
-    InvalidInput,
     JobCancelled,
-    JobExists,
     JobExpired,
     JobFailed,
     JobNotFound,
@@ -188,18 +186,21 @@ class Job(Generic[R]):
         """`cancel` for async code."""
         return await self._client.arun(self._cancel())
 
-    def retry(self) -> Job[R]:
-        """Runs a dead letter again, with its attempts counted anew. Raises JobNotFound, InvalidInput, JobExists."""
-        return self._client.run(self._requeue())
+    def retry(self, *, by: str | None = None, reason: str = "") -> Job[R]:
+        """Runs a dead letter again, with its attempts counted anew. Raises JobNotFound, InvalidInput, JobExists.
 
-    async def aretry(self) -> Job[R]:
+        by, reason: who does it (user@host unless given) and why, for the audit: see `mill.dead_letters.actions`.
+        """
+        return self._client.run(self._requeue(by, reason))
+
+    async def aretry(self, *, by: str | None = None, reason: str = "") -> Job[R]:
         """`retry` for async code."""
-        return await self._client.arun(self._requeue())
+        return await self._client.arun(self._requeue(by, reason))
 
     def _refresh(self) -> Operation[Job[R]]:
         record = yield self._client.scripts.read(self.id)
         if record is None:
-            raise _not_found(self.id)
+            raise not_found(self.id)
         self._record = record
         self._state = state_of(record)
         return self
@@ -230,23 +231,19 @@ class Job(Generic[R]):
     def _cancel(self) -> Operation[bool]:
         state = (yield self._client.scripts.cancel([self.id]))[0]
         if not state:
-            raise _not_found(self.id)
+            raise not_found(self.id)
         self._state, self._record = known_state(state), None
         return self._state in (JobState.RUNNING, JobState.CANCELLED)
 
-    def _requeue(self) -> Operation[Job[R]]:
-        state, *holder = yield self._client.scripts.requeue(self.id)
-        if state == "conflict":
-            raise JobExists(f"job {self.id}: its unique key is held by job {holder[0]}", job_id=holder[0])
-        if not state:
-            raise _not_found(self.id)
-        if state != JobState.READY:
-            raise InvalidInput(f"job {self.id} is {state}: only a dead letter can be retried by hand")
+    def _requeue(self, by: str | None, reason: str) -> Operation[Job[R]]:
+        from tidemill.dead_letters.single import retry
+
+        yield from retry(self._client, self.id, by, reason)
         self._state, self._record = JobState.READY, None
         return self
 
 
-def _not_found(job_id: str) -> JobNotFound:
+def not_found(job_id: str) -> JobNotFound:
     return JobNotFound(f"job {job_id} is not known: never enqueued, or dropped by retention")
 
 

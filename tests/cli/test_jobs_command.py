@@ -67,7 +67,8 @@ def test_a_dead_letter_is_shown_with_its_error_and_run_again(mill: Tidemill, url
     assert (shown["state"], shown["error"]) == ("dead", "ValueError: no such picture")
     assert 'raise ValueError("no such picture")' in shown["traceback"]
     assert "ValueError: no such picture" in run(url, "jobs", "list", "--state", "dead").stdout
-    assert run(url, "jobs", "retry", job.id).stdout == f"{job.id}  ready\n"
+    assert run(url, "jobs", "retry", job.id, "--by", "ann", "--reason", "why").stdout == f"{job.id}  ready\n"
+    assert [(one.by, one.reason) for one in mill.dead_letters.actions()] == [("ann", "why")]
     assert job.refresh().state == "ready"
     refused = run(url, "jobs", "retry", job.id, "nobody")
     assert refused.exit_code == 3

@@ -16,7 +16,7 @@ from tidemill.commands import root
 from tidemill.commands.doctor import FOUND_EXIT_CODE
 from tidemill.commands.root import exit_code, tidemill
 
-COMMANDS = ("acl", "demo", "doctor", "dev", "jobs", "queues", "scheduler", "server", "stats", "worker")
+COMMANDS = ("acl", "dead", "demo", "doctor", "dev", "jobs", "queues", "scheduler", "server", "stats", "worker")
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
 
 
@@ -46,7 +46,7 @@ def test_help_lists_every_command() -> None:
     assert set(tidemill.list_commands(click.Context(tidemill))) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("group", ["jobs", "queues", "stats", "doctor"])
+@pytest.mark.parametrize("group", ["jobs", "dead", "queues", "stats", "doctor"])
 def test_what_talks_to_a_server_takes_its_url_and_json(group: str) -> None:
     command = tidemill.get_command(click.Context(tidemill), group)
     assert command is not None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -92,6 +93,8 @@ class Load:
                 for dead in self.mill.inspect.jobs("other", "dead", limit=3):
                     with contextlib.suppress(TidemillError):
                         dead.retry()
+                self.mill.dead_letters.retry_all(queue="other", text="again", limit=dice.randrange(1, 5))
+                self.mill.dead_letters.purge(queue="other", task="flaky", before=timedelta(seconds=dice.random()))
 
     def _die(self, dice: random.Random) -> None:
         """A worker takes jobs, falls silent for longer than its lease, and wants to settle them."""

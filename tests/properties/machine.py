@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from invariants import violations
 from properties.model import DEFAULT_TTL, MAX_CRASHES, Job, Model
 from script_state import NOW, World
+from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
-from tidemill.wire.scripts import NewJob, NewJobs, Recovered, Taken, Ticket
+from tidemill.wire.scripts import Hand, NewJob, NewJobs, Recovered, Requeue, Taken, Ticket
 
 WORKERS = ("w1", "w2")
 QUEUES = ("q", "r")
@@ -103,7 +104,17 @@ class ScriptMachine(RuleBasedStateMachine):
     @rule(choice=choices)
     def requeue(self, choice: int) -> None:
         job_id = self._any_id(choice)
-        assert self.run(self.world.scripts.requeue(job_id, self.model.now)) == self.model.requeue(job_id)
+        assert self.run(self._requeue(job_id)) == [self.model.requeue(job_id)]
+
+    def _requeue(self, job_id: str) -> Command[list[list[str]]]:
+        return self.world.scripts.requeue([Requeue(job_id)], Hand("people"), self.model.now)
+
+    @rule(choice=choices)
+    def discard(self, choice: int) -> None:
+        job_id = self._any_id(choice)
+        queue = self.model.jobs[job_id].queue if job_id in self.model.jobs else QUEUES[0]
+        answer = self.run(self.world.scripts.discard(queue, [(job_id, "")], Hand("people"), self.model.now))
+        assert answer == [self.model.discard(job_id)]
 
     # -- workers ------------------------------------------------------------------------------------------------
 
@@ -339,4 +350,4 @@ class ScriptMachine(RuleBasedStateMachine):
 
 
 # Keys that live with the installation, or end by their own time or count.
-_LIVES_ON = {"departed", "queues", "queue", "tasks", "events", "ready", "worker", "agenda"}
+_LIVES_ON = {"departed", "queues", "queue", "tasks", "events", "audit", "ready", "worker", "agenda"}

@@ -85,6 +85,12 @@ class Model:
         job.state, job.crashes, job.cancelled, job.expires = "ready", 0, False, None
         return ["ready"]
 
+    def discard(self, job_id: str) -> str:
+        if self.state(job_id) != "dead":
+            return self.state(job_id)
+        del self.jobs[job_id]
+        return "gone"
+
     # -- workers ------------------------------------------------------------------------------------------------
 
     def may_take(self, job_id: str) -> bool:

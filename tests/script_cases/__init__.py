@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from script_cases import doctoring, effects, enqueue, promote, recurring, settlement, steering, take, worker
+from script_cases import (
+    dead_letters,
+    doctoring,
+    effects,
+    enqueue,
+    promote,
+    recurring,
+    settlement,
+    steering,
+    take,
+    worker,
+)
 from script_state import Case
 
-_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring)
+_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters)
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

@@ -1,4 +1,4 @@
-"""What people do to jobs and queues (cancel, requeue, watch, configure), and what time does (expire, sweep)."""
+"""What people do to jobs and queues (cancel, watch, configure), and what time does (expire, sweep)."""
 
 from __future__ import annotations
 
@@ -99,70 +99,6 @@ CANCEL = [
             "events": ["cancel a b"],
         },
         ["cancelled", "succeeded", "", "dead", "dead", "ready", "cancelled"],
-    ),
-]
-
-
-def _requeue(world: World) -> Command[Any]:
-    return world.scripts.requeue("a", now_ms=NOW)
-
-
-_DEAD = job("dead", a=3, v=1, l="w1", k=4, f=9, d=8, x=1, n=5, w="p1", e="error", u="digest", p="low", j=2)
-
-REQUEUE = [
-    Case(
-        "requeue",
-        "a dead letter is ready as if it were new, but for its fence",
-        {"job:a": _DEAD, "dead:q": {"a": 9, "b": 9}},
-        _requeue,
-        {
-            "job:a": job("ready", a=3, v=3, l="w1", c=NOW, e="error", u="digest", p="low", j=2),
-            "dead:q": {"b": 9},
-            "unique:digest": "a",
-            "ready:q:low": tickets("a", group=False),
-            "events": ["requeue a"],
-        },
-        ["ready"],
-    ),
-    Case(
-        "requeue",
-        "it does not take a unique key that another job holds",
-        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
-        _requeue,
-        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
-        ["conflict", "b"],
-    ),
-    Case(
-        "requeue",
-        "a unique key whose job is over is free",
-        {"job:a": job("dead", u="digest"), "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("expired")},
-        _requeue,
-        {
-            "job:a": job("ready", v=0, c=NOW, u="digest"),
-            "unique:digest": "a",
-            "job:b": job("expired"),
-            "ready:q:normal": tickets("a", group=False),
-            "events": ["requeue a"],
-        },
-        ["ready"],
-    ),
-    Case(
-        "requeue",
-        "a job that is not dead stays",
-        {"job:a": job("running")},
-        _requeue,
-        {"job:a": job("running")},
-        ["running"],
-    ),
-    Case("requeue", "an unknown job", {}, _requeue, {}, [""]),
-    Case("requeue", "a record of another type can't run", {"job:a": "text"}, _requeue, {"job:a": "text"}, ["corrupt"]),
-    Case(
-        "requeue",
-        "a dead letter without a queue can't run",
-        {"job:a": {"s": "dead"}},
-        _requeue,
-        {"job:a": {"s": "dead"}},
-        ["corrupt"],
     ),
 ]
 
@@ -417,4 +353,4 @@ SURVEY = [
     ),
 ]
 
-CASES = [*CANCEL, *REQUEUE, *WATCH, *CONFIGURE, *EXPIRE, *SWEEP, *MEASURE, *SURVEY]
+CASES = [*CANCEL, *WATCH, *CONFIGURE, *EXPIRE, *SWEEP, *MEASURE, *SURVEY]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from conditions import eventually
 from security import roles_app
@@ -136,3 +137,49 @@ def test_an_operator_retries_a_dead_letter(
         retried = operator.job(job.id).retry()
         eventually(lambda: has_ended(retried.id, operator, "dead"), "it failed again", SECONDS)
     assert guarded.denials() == []
+
+
+def test_an_operator_does_all_that_can_be_done_to_dead_letters_and_can_not_change_what_was_noted(
+    guarded: GuardedServer, producer: Tidemill, fleet: tuple[Command, Command]
+) -> None:
+    jobs = [roles_app.fails.enqueue() for _ in range(3)]
+    for job in jobs:
+        with pytest.raises(JobFailed):
+            job.result(SECONDS)
+    with Tidemill(guarded.url_of("operator")) as operator:
+        letters = operator.dead_letters
+        assert sum(letters.counts().values()) == len(letters.browse().letters) == 3
+        letters.retry(jobs[0].id, args=[], kwargs={})
+        eventually(lambda: has_ended(jobs[0].id, operator, "dead"), "it failed again", SECONDS)
+        assert letters.retry_all(before=timedelta(0)).done == 3
+        eventually(lambda: all(has_ended(job.id, operator, "dead") for job in jobs), "they failed again", SECONDS)
+        assert letters.purge(before=timedelta(0)).done == 3
+        assert [one.action for one in letters.history(jobs[0].id).actions] == ["purge", "retry", "edit"]
+    assert guarded.denials() == []
+    audit = "tm:{0}:audit"
+    client = guarded.client_of("operator")
+    for forbidden in (("DEL", audit), ("XTRIM", audit, "MAXLEN", "0"), ("XDEL", audit, "1-1"), ("SET", audit, "x")):
+        with pytest.raises(redis.RedisError, match=r"(?i)no permissions"):
+            client.execute_command(*forbidden)
+    client.close()
+    guarded.denials()
+
+
+@pytest.mark.parametrize("role", ["producer", "worker", "scheduler", "dashboard"])
+def test_nobody_else_looks_into_dead_letters_or_touches_them(
+    guarded: GuardedServer, producer: Tidemill, fleet: tuple[Command, Command], role: str
+) -> None:
+    job = roles_app.fails.enqueue()
+    with pytest.raises(JobFailed):
+        job.result(SECONDS)
+    with Tidemill(guarded.url_of(role)) as other:
+        for action in (
+            other.dead_letters.browse,
+            lambda: other.dead_letters.retry(job.id),
+            lambda: other.dead_letters.purge(queue="default"),
+            other.dead_letters.actions,
+        ):
+            with pytest.raises(ServerUnsuitable, match="refuses this user"):
+                action()
+    assert has_ended(job.id, producer, "dead")
+    guarded.denials()

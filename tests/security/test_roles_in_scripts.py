@@ -18,6 +18,7 @@ CALLERS = {
     "adopt": "worker",
     "apply_effect": "",  # it writes keys of the application, which the application grants: docs/security.md
     "begin_effect": "worker",
+    "browse": "operator",
     "bury": "worker",
     "cancel": "producer worker operator",
     "check_consumers": "operator",
@@ -30,6 +31,7 @@ CALLERS = {
     "complete": "worker",
     "configure": "operator",
     "declare": "producer worker operator",
+    "discard": "operator",
     "enqueue": "producer worker operator",
     "end_effect": "worker",
     "end_lease": "worker",

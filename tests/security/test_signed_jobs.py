@@ -13,9 +13,9 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
-from tidemill import Job, Retry, Tidemill, current_job
+from tidemill import InvalidInput, Job, Retry, Tidemill, current_job
 from tidemill.recurring import unpack
-from tidemill.wire.signing import is_signed
+from tidemill.wire.signing import Signable, Signing, is_signed
 from tidemill_consumers.settings import WorkerSettings
 from worker import jobs_app
 from worker.processes import running
@@ -180,6 +180,47 @@ def test_a_dead_letter_that_is_requeued_by_hand_is_verified_again(make: MakeMill
         refusal_of(forged)
         operator.job(forged.id).retry()
         assert refusal_of(forged) == "it is not signed"
+
+
+def test_new_arguments_of_a_dead_letter_are_signed_and_without_keys_refused(make: MakeMill, server: Server) -> None:
+    mill, keyless = make(new=NEW), make()
+    job = mill.enqueue("add", "1", 2)
+    with running_fleet(mill):
+        eventually(lambda: job.refresh().state == "dead", "it failed", SECONDS)
+        with pytest.raises(InvalidInput, match="is signed, and this process has no keys"):
+            keyless.dead_letters.retry(job.id, args=[1, 2])
+        assert keyless.dead_letters.arguments(job.id) == (["1", 2], {})
+        assert job.refresh().state == "dead"
+        retried = mill.dead_letters.retry(job.id, args=[1, 2])
+        assert retried.result(SECONDS) == 3
+    assert is_signed(retried.record.body) or not retried.record.body
+
+
+def test_a_forged_dead_letter_is_not_signed_for_whoever_forged_it(make: MakeMill, server: Server) -> None:
+    """A foreign hand changes a dead letter's task, and waits for somebody to give it new arguments."""
+    mill, keyless = make(new=NEW), make()
+    changed, plain = mill.enqueue("fails"), keyless.enqueue("add", 1, 2)
+    with running_worker(mill):
+        for job in (changed, plain):
+            eventually(lambda job=job: job.refresh().state == "dead", "it failed", SECONDS)  # type: ignore[misc]
+    server.client.hset(record(server, changed), "t", "steal")
+    with pytest.raises(InvalidInput, match="can't be signed anew: its signature does not match"):
+        mill.dead_letters.retry(changed.id, args=[1, 2])
+    with pytest.raises(InvalidInput, match="can't be signed anew: it is not signed; enqueue a new job"):
+        mill.dead_letters.retry(plain.id, args=[1, 2])
+    assert (changed.refresh().state, plain.refresh().state) == ("dead", "dead")
+
+
+def test_new_arguments_are_a_new_start_for_a_job_that_was_signed_to_expire(make: MakeMill, server: Server) -> None:
+    mill = make(new=NEW)
+    job = mill.enqueue("add", "1", 2)
+    with running_fleet(mill):
+        eventually(lambda: job.refresh().state == "dead", "it failed", SECONDS)
+        signed = Signing({"new": NEW}, "tm", clock=lambda: 0)
+        options = server.client.hget(record(server, job), "o") or b""
+        body = signed.sign(Signable("default", "add", job.id, options), b"\x92\x90\x80", 1)
+        server.client.hset(record(server, job), "b", body)
+        assert mill.dead_letters.retry(job.id, args=[1, 2]).result(SECONDS) == 3
 
 
 def test_a_job_of_a_worker_that_died_is_verified_by_the_next(make: MakeMill, server: Server) -> None:

@@ -15,7 +15,7 @@ def check(world: World) -> None:
     """Raises Violation for a key without an owner, and for a consumer without a worker."""
     keys = world.scripts.keys
     streams = [stream for queue in QUEUES for stream in keys.lanes(queue)]
-    lasting = {keys.queues, keys.tasks, keys.events, *(keys.queue(queue) for queue in QUEUES), *streams}
+    lasting = {keys.queues, keys.tasks, keys.events, keys.audit, *(keys.queue(queue) for queue in QUEUES), *streams}
     found = world.apply("driver", Command(("KEYS", f"{keys.root}*"), _names))
     left = [key for key in found if key not in lasting]
     if left:

@@ -17,7 +17,7 @@ from tidemill.options import Choices, Options
 from tidemill.recurring import Recurring
 from tidemill.schedule import Interval, MissedRuns
 from tidemill.task import call
-from tidemill.wire.scripts import EnqueueAnswer, Full, NewJob, NewJobs
+from tidemill.wire.scripts import EnqueueAnswer, Full, Hand, NewJob, NewJobs, Requeue
 
 Steps = Generator[Step, Any, None]
 
@@ -154,7 +154,7 @@ class Producer:
             asked = self._world.ledger.jobs[self._chance.choice(dead)]
             asked.kind = "healthy"  # its cause was mended
             self._world.ledger.sometimes["dead letter run again"] += 1
-            yield self._world.scripts.requeue(asked.id)
+            yield self._world.scripts.requeue([Requeue(asked.id)], Hand("people"))
 
     def _pause(self) -> Steps:
         queue = self._chance.choice(QUEUES)

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from tidemill import InvalidInput, Tidemill
 from tidemill.commands.root import tidemill
+from tidemill.loading import load_app
 from tidemill_consumers import executors
-from tidemill_consumers.loading import load_app
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.worker import Worker
 

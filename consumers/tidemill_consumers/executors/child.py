@@ -25,11 +25,11 @@ from tidemill import logs
 from tidemill.app import Tidemill
 from tidemill.errors import RemoteError
 from tidemill.lifecycle import exempt_what_is_loaded
+from tidemill.loading import load_app
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import pipeline
 from tidemill_consumers.executors.frames import Channel, Frame, encode
 from tidemill_consumers.executors.permits import PermitReader
-from tidemill_consumers.loading import load_app
 from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
 from tidemill_consumers.run import Run
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from tidemill.commands.dead_options import hand_options
 from tidemill.commands.root import Context, json_option, pass_context, url_option
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.errors import ServerUnavailable, TidemillError
-from tidemill.job import Job, JobState
+from tidemill.job import Job, JobState, state_of
+from tidemill.wire.record import Record
 
 
 @click.group()
@@ -30,7 +32,7 @@ def jobs() -> None:
 def list_jobs(context: Context, queue: str, state: str | None, limit: int, offset: int) -> None:
     """List the jobs of a queue: waiting ones by time, then running, dead and finished ones."""
     found = context.mill.inspect.jobs(queue, state, offset=offset, limit=limit)
-    context.print([_summary(job) for job in found], lambda: "\n".join(map(_line, found)) or "no jobs")
+    context.print([_summary(job.record) for job in found], lambda: "\n".join(map(_line, found)) or "no jobs")
 
 
 @jobs.command()
@@ -41,7 +43,7 @@ def list_jobs(context: Context, queue: str, state: str | None, limit: int, offse
 def show(context: Context, job_id: str) -> None:
     """Show all that is known of a job, but its arguments and its result."""
     job = context.mill.job(job_id)
-    details = _details(job)
+    details = details_of(job.record)
     context.print(details, lambda: "\n".join(f"{name:<12} {value}" for name, value in details.items()))
 
 
@@ -52,17 +54,18 @@ def show(context: Context, job_id: str) -> None:
 @pass_context
 def cancel(context: Context, job_ids: tuple[str, ...]) -> None:
     """Cancel jobs: at once while they wait; a running one is told to stop."""
-    _each(context, job_ids, _cancel)
+    each(context, job_ids, _cancel)
 
 
 @jobs.command()
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@hand_options
 @url_option
 @json_option
 @pass_context
-def retry(context: Context, job_ids: tuple[str, ...]) -> None:
-    """Run dead letters again, with their attempts counted anew."""
-    _each(context, job_ids, lambda job: str(job.retry().state))
+def retry(context: Context, job_ids: tuple[str, ...], by: str | None, reason: str) -> None:
+    """Run dead letters again, with their attempts counted anew; `tidemill dead retry` can do more."""
+    each(context, job_ids, lambda job: str(job.retry(by=by, reason=reason).state))
 
 
 def _cancel(job: Job[Any]) -> str:
@@ -71,7 +74,7 @@ def _cancel(job: Job[Any]) -> str:
     return "cancelled" if job.state == "cancelled" else "runs, and was told to stop"
 
 
-def _each(context: Context, job_ids: tuple[str, ...], action: Callable[[Job[Any]], str]) -> None:
+def each(context: Context, job_ids: tuple[str, ...], action: Callable[[Job[Any]], str]) -> None:
     """Does it for every job; the first error decides the exit code, after all were tried.
 
     A server that does not answer ends it at once: each further job would wait for it as long.
@@ -97,13 +100,13 @@ def _time(milliseconds: int) -> str | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _summary(job: Job[Any]) -> dict[str, object]:
+def _summary(record: Record) -> dict[str, object]:
     return {
-        "id": job.id,
-        "state": str(job.state),
-        "queue": job.queue,
-        "task": job.task,
-        "attempt": job.attempt,
+        "id": record.id,
+        "state": str(state_of(record)),
+        "queue": record.queue,
+        "task": record.task,
+        "attempt": record.attempt - record.uncounted,
     }
 
 
@@ -112,10 +115,10 @@ def _line(job: Job[Any]) -> str:
     return f"{job.id}  {job.state:<9}  {job.task}  attempt {job.attempt}{error}"
 
 
-def _details(job: Job[Any]) -> dict[str, object]:
-    record = job.record
+def details_of(record: Record) -> dict[str, object]:
+    """All that is known of a job, but its arguments and its result, by name."""
     found: dict[str, object] = {
-        **_summary(job),
+        **_summary(record),
         "priority": record.priority,
         "created": _time(record.created_ms),
         "due": _time(record.due_ms),

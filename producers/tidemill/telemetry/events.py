@@ -63,6 +63,9 @@ class Event(Enum):
         "job_id task queue attempt reason",
     )
     QUEUE_PRESSED = "queue.pressed", WARNING, "queue is filling up, or full", "queue reason used limit"
+    DEAD_RETRIED = "dead.retried", INFO, "dead letters retried by hand", "by why operation job_id count"
+    DEAD_EDITED = "dead.edited", INFO, "dead letter retried by hand with new arguments", "by why operation job_id"
+    DEAD_PURGED = "dead.purged", INFO, "dead letters removed by hand", "by why operation queue count"
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 

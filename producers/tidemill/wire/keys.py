@@ -21,6 +21,7 @@
 | `recurring` | hash | name → definition of a recurring job | declare | undeclare |
 | `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
 | `events` | stream | about the last thousand batches of transitions | every settling script | capped |
+| `audit` | stream | about the last five thousand actions by hand: who, why, to which jobs | requeue, discard | capped |
 
 The agenda is never late: a queue whose wheel has jobs stands in it no later than its earliest due time, or now. It may
 be early, after a cancellation: promote finds nothing due then, and sets it right.
@@ -61,6 +62,7 @@ TYPES: Final[Mapping[str, str]] = {
     "recurring": "hash",
     "occurrences": "zset",
     "events": "stream",
+    "audit": "stream",
 }
 
 
@@ -78,6 +80,7 @@ class Keys:
         self.recurring = f"{self.root}recurring"
         self.occurrences = f"{self.root}occurrences"
         self.events = f"{self.root}events"
+        self.audit = f"{self.root}audit"
         self.alarm = f"{self.root}alarm"
         self.control = f"{self.root}control"
 

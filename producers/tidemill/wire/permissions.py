@@ -11,7 +11,7 @@ SCRIPT LOAD give nobody a right that he has not without them.
 | worker | `tidemill worker` | all that a producer may, since jobs enqueue jobs; take, run and settle |
 | scheduler | `tidemill scheduler` | promote, recover, expire, sweep, make recurring jobs |
 | dashboard | a look from outside | queues, workers, events, ids of jobs; no job's arguments, result or error |
-| operator | people | read everything; pause, limit, purge, cancel, retry, repair |
+| operator | people | read everything; pause, limit, purge, cancel, repair; retry and remove dead letters |
 
 docs/security.md says what can't be narrowed. Only commands that Redis 7.0 knows stand here: one that is not known
 makes the whole file unreadable for the server.
@@ -110,6 +110,7 @@ _STEERING: Final[Grants] = {
     "queue:*": "hdel",
     "workers": "zadd zrem",
     "worker:*": "hset pexpire del",
+    "audit": "xadd",
 }
 
 ROLES: Final[dict[str, tuple[Grants, ...]]] = {

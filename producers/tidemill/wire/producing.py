@@ -133,10 +133,6 @@ class Producing(Shard):
         keys = tuple(self.keys.job(job_id) for job_id in job_ids)
         return call(load("cancel"), keys, (now_ms, *self.kept, *job_ids), texts)
 
-    def requeue(self, job_id: str, now_ms: Argument = "") -> Command[list[str]]:
-        """[ready], [conflict, holder], or [state] when it is no dead letter ("" unknown, corrupt: can't be run)."""
-        return call(load("requeue"), (self.keys.job(job_id),), (now_ms, job_id), texts)
-
     def watch(self, job_id: str, waiter: str) -> Command[str]:
         """The state; "" when the job is unknown."""
         return call(load("watch"), (self.keys.job(job_id),), (job_id, waiter), text)

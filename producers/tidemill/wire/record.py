@@ -46,6 +46,7 @@ class Record:
     task: str
     priority: str
     body: bytes
+    options: bytes
     attempt: int
     uncounted: int
     crashes: int
@@ -85,6 +86,7 @@ def from_hash(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
         task=text(b"t"),
         priority=text(b"p", "normal"),
         body=b"".join(fields.get(part, b"") for part in (b"b", b"b1", b"b2", b"b3")),
+        options=fields.get(b"o", b""),
         attempt=number(b"a"),
         uncounted=number(b"v"),
         crashes=number(b"k"),

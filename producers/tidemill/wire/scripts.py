@@ -2,11 +2,13 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, doctoring.py.
+answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, dead_letters.py,
+doctoring.py.
 """
 
 from __future__ import annotations
 
+from tidemill.wire.dead_letters import DeadLettering, Entry, Hand, Letter, LetterPage, Requeue, Sieve
 from tidemill.wire.doctoring import Doctoring
 from tidemill.wire.effects import Claim, Effecting, Marked
 from tidemill.wire.inspecting import Inspecting, QueueFigures
@@ -32,9 +34,13 @@ __all__ = [
     "Claim",
     "EnqueueAnswer",
     "Enqueued",
+    "Entry",
     "Full",
     "Fullness",
+    "Hand",
     "Kept",
+    "Letter",
+    "LetterPage",
     "Limit",
     "Marked",
     "NewJob",
@@ -44,7 +50,9 @@ __all__ = [
     "QueueFigures",
     "Recovered",
     "Renewal",
+    "Requeue",
     "Scripts",
+    "Sieve",
     "Survey",
     "Taken",
     "Takings",
@@ -55,5 +63,5 @@ __all__ = [
 ]
 
 
-class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Doctoring):
+class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, DeadLettering, Doctoring):
     """Commands for one shard."""

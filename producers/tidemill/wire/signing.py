@@ -111,6 +111,12 @@ def is_signed(body: bytes) -> bool:
     return body[:1] == bytes([_MARK]) and len(body) >= _START.size
 
 
+def payload_of(body: bytes) -> bytes:
+    """What a body carries, signed or not: to be shown, never to be run, since nothing is verified."""
+    envelope = _opened(body) if is_signed(body) else None
+    return body if envelope is None else envelope.payload
+
+
 class Signing:
     """The keys of one application below one prefix.
 

@@ -1,21 +1,60 @@
 #!lua
 -- DEAD -> READY by hand: the counts of attempts and crashes start again, the fence does not.
--- KEYS  1 record
--- ARGV  1 now  2 id
--- returns {'ready'} | {'conflict', id of the unique key's holder} | {state} when it is not a dead letter that can run
---         ('' = unknown, 'corrupt' = its record is none of ours)
--- include: arguments clock root record ticket event unique
-local now, id = clock(ARGV[1]), ARGV[2]
-expect_key(KEYS[1], root .. 'job:' .. id)
-local record = read(id, 'q', 'p', 'u', 'a')
-if record[1] ~= 'dead' then return { record[1] or '' } end
-if record.corrupt or not record[2] then return { 'corrupt' } end
-local holder = record[4] and holder_of(record[4])
-if holder then return { 'conflict', holder } end
-issue_ticket(record[2], record[3], id)
-if record[4] then redis.call('SET', root .. 'unique:' .. record[4], id) end
-redis.call('HSET', KEYS[1], 's', 'ready', 'c', now, 'v', whole(record[5], 0))
-redis.call('HDEL', KEYS[1], 'f', 'k', 'd', 'x', 'n', 'w')
-redis.pcall('ZREM', root .. 'dead:' .. record[2], id)
-event('requeue', { id })
-return { 'ready' }
+-- KEYS  1 audit  2.. records
+-- ARGV  1 now  2 by  3 reason  4 operation  5 filter  then for each job, in the order of the records: id, when it died
+--       ('' = whenever it was), its new arguments ('' = those that it has)
+-- returns for each job {'ready'} | {'conflict', id of the unique key's holder} | {'changed'}: it has died again since |
+--         {state} when it is not a dead letter that can run ('' = unknown, 'corrupt' = its record is none of ours)
+-- include: arguments clock root record expect ticket event unique create audit
+local now, hand = clock(ARGV[1]), { unpack(ARGV, 2, 5) }
+local answers, letters, locked = {}, {}, {}
+expect_rows(6, 3)
+expect_audit(KEYS[1])
+
+-- Of two letters with one unique key, the first takes it.
+local function answer_for(record, died)
+  if record[1] ~= 'dead' then return { record[1] or '' } end
+  if record.corrupt or not record[2] then return { 'corrupt' } end
+  if died ~= '' and died ~= record[6] then return { 'changed' } end
+  local holder = record[4] and (locked[record[4]] or holder_of(record[4]))
+  if holder then return { 'conflict', holder } end
+  return { 'ready' }
+end
+
+for i = 6, #ARGV, 3 do
+  local id = ARGV[i]
+  expect_key(KEYS[i / 3], root .. 'job:' .. id)
+  local record = read(id, 'q', 'p', 'u', 'a', 'f')
+  local answer = letters[id] and { 'ready' } or answer_for(record, ARGV[i + 1])
+  if answer[1] == 'ready' and record[1] == 'dead' and not letters[id] then
+    expect('stream', stream_of(record[2], record[3]))
+    letters[id] = { record, ARGV[i + 2] }
+    letters[#letters + 1] = id
+    if record[4] then locked[record[4]] = id end
+  end
+  answers[#answers + 1] = answer
+end
+
+local kept, edited = {}, {}
+for _, id in ipairs(letters) do
+  local ids = letters[id][2] == '' and kept or edited
+  ids[#ids + 1] = id
+end
+audit('retry', now, hand, kept)
+audit('edit', now, hand, edited)
+for _, id in ipairs(letters) do
+  local record, body = unpack(letters[id])
+  local key = root .. 'job:' .. id
+  issue_ticket(record[2], record[3], id)
+  if record[4] then redis.call('SET', root .. 'unique:' .. record[4], id) end
+  local fields = { 's', 'ready', 'c', now, 'v', whole(record[5], 0) }
+  if body ~= '' then
+    redis.call('HDEL', key, unpack(BODY_FIELDS))
+    put_body(fields, #fields, body)
+  end
+  redis.call('HSET', key, unpack(fields))
+  redis.call('HDEL', key, 'f', 'k', 'd', 'x', 'n', 'w')
+  redis.pcall('ZREM', root .. 'dead:' .. record[2], id)
+end
+event('requeue', letters)
+return answers

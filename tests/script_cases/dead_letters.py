@@ -1,0 +1,286 @@
+"""What people do to dead letters: browse, requeue, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from script_state import NOW, Case, State, World, job, tickets
+from tidemill.wire.command import Command
+from tidemill.wire.scripts import Hand, Letter, LetterPage, Requeue, Sieve
+
+Call = Callable[[World], Command[Any]]
+
+_HAND = Hand("ann", "why", "op1", "all")
+
+
+def _audit(action: str, *ids: str) -> str:
+    return f"{action}, {NOW}, ann, why, op1, all, {' '.join(ids)}"
+
+
+def _requeue(*letters: Requeue) -> Call:
+    return lambda world: world.scripts.requeue(letters or [Requeue("a")], _HAND, now_ms=NOW)
+
+
+_DEAD = job("dead", a=3, v=1, l="w1", k=4, f=9, d=8, x=1, n=5, w="p1", e="error", u="digest", p="low", j=2)
+
+REQUEUE = [
+    Case(
+        "requeue",
+        "a dead letter is ready as if it were new, but for its fence",
+        {"job:a": _DEAD, "dead:q": {"a": 9, "b": 9}},
+        _requeue(),
+        {
+            "job:a": job("ready", a=3, v=3, l="w1", c=NOW, e="error", u="digest", p="low", j=2),
+            "dead:q": {"b": 9},
+            "unique:digest": "a",
+            "ready:q:low": tickets("a", group=False),
+            "events": ["requeue a"],
+            "audit": [_audit("retry", "a")],
+        },
+        [["ready"]],
+    ),
+    Case(
+        "requeue",
+        "many at once answer in order, and are one entry of the audit",
+        {
+            "job:a": job("dead"),
+            "job:b": job("running"),
+            "job:c": job("dead", q="other"),
+            "dead:q": {"a": 9},
+            "dead:other": {"c": 9},
+            "audit": ["retry, 1, bob, , op0, , z"],
+        },
+        _requeue(Requeue("a"), Requeue("b"), Requeue("gone"), Requeue("c")),
+        {
+            "job:a": job("ready", v=0, c=NOW),
+            "job:b": job("running"),
+            "job:c": job("ready", q="other", v=0, c=NOW),
+            "ready:q:normal": tickets("a", group=False),
+            "ready:other:normal": tickets("c", group=False),
+            "events": ["requeue a c"],
+            "audit": ["retry, 1, bob, , op0, , z", _audit("retry", "a", "c")],
+        },
+        [["ready"], ["running"], [""], ["ready"]],
+    ),
+    Case(
+        "requeue",
+        "one that is named twice has one ticket",
+        {"job:a": job("dead", u="digest"), "dead:q": {"a": 9}},
+        _requeue(Requeue("a"), Requeue("a")),
+        {
+            "job:a": job("ready", v=0, c=NOW, u="digest"),
+            "unique:digest": "a",
+            "ready:q:normal": tickets("a", group=False),
+            "events": ["requeue a"],
+            "audit": [_audit("retry", "a")],
+        },
+        [["ready"], ["ready"]],
+    ),
+    Case(
+        "requeue",
+        "new arguments take the place of all parts of the old ones, and are told apart in the audit",
+        {
+            "job:a": job("dead", b1="old", b2="old", b3="old"),
+            "job:b": job("dead", b="x" * 300),
+            "job:c": job("dead"),
+            "dead:q": {"a": 9, "b": 9, "c": 9},
+        },
+        _requeue(Requeue("a", body=b"new"), Requeue("b", body=b"y" * 61), Requeue("c")),
+        {
+            "job:a": job("ready", v=0, c=NOW, b="new"),
+            "job:b": job("ready", v=0, c=NOW, b="y" * 60, b1="y"),
+            "job:c": job("ready", v=0, c=NOW),
+            "ready:q:normal": tickets("a", "b", "c", group=False),
+            "events": ["requeue a b c"],
+            "audit": [_audit("retry", "c"), _audit("edit", "a", "b")],
+        },
+        [["ready"], ["ready"], ["ready"]],
+    ),
+    Case(
+        "requeue",
+        "one that has died again since it was looked at stays",
+        {"job:a": job("dead", f=9), "job:b": job("dead", f=9), "dead:q": {"a": 9, "b": 9}},
+        _requeue(Requeue("a", died="8"), Requeue("b", died="9")),
+        {
+            "job:a": job("dead", f=9),
+            "job:b": job("ready", v=0, c=NOW),
+            "dead:q": {"a": 9},
+            "ready:q:normal": tickets("b", group=False),
+            "events": ["requeue b"],
+            "audit": [_audit("retry", "b")],
+        },
+        [["changed"], ["ready"]],
+    ),
+    Case(
+        "requeue",
+        "it does not take a unique key that another job holds, and nothing is noted",
+        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
+        _requeue(),
+        {"job:a": _DEAD, "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("running")},
+        [["conflict", "b"]],
+    ),
+    Case(
+        "requeue",
+        "of two letters with one unique key the first takes it",
+        {"job:a": job("dead", u="digest"), "job:b": job("dead", u="digest"), "dead:q": {"a": 9, "b": 9}},
+        _requeue(Requeue("b"), Requeue("a")),
+        {
+            "job:a": job("dead", u="digest"),
+            "job:b": job("ready", v=0, c=NOW, u="digest"),
+            "dead:q": {"a": 9},
+            "unique:digest": "b",
+            "ready:q:normal": tickets("b", group=False),
+            "events": ["requeue b"],
+            "audit": [_audit("retry", "b")],
+        },
+        [["ready"], ["conflict", "b"]],
+    ),
+    Case(
+        "requeue",
+        "a unique key whose job is over is free",
+        {"job:a": job("dead", u="digest"), "dead:q": {"a": 9}, "unique:digest": "b", "job:b": job("expired")},
+        _requeue(),
+        {
+            "job:a": job("ready", v=0, c=NOW, u="digest"),
+            "unique:digest": "a",
+            "job:b": job("expired"),
+            "ready:q:normal": tickets("a", group=False),
+            "events": ["requeue a"],
+            "audit": [_audit("retry", "a")],
+        },
+        [["ready"]],
+    ),
+    Case(
+        "requeue",
+        "a job that is not dead stays",
+        {"job:a": job("running")},
+        _requeue(),
+        {"job:a": job("running")},
+        [["running"]],
+    ),
+    Case("requeue", "an unknown job", {}, _requeue(), {}, [[""]]),
+    Case(
+        "requeue", "a record of another type can't run", {"job:a": "text"}, _requeue(), {"job:a": "text"}, [["corrupt"]]
+    ),
+    Case(
+        "requeue",
+        "a dead letter without a queue can't run",
+        {"job:a": {"s": "dead"}},
+        _requeue(),
+        {"job:a": {"s": "dead"}},
+        [["corrupt"]],
+    ),
+]
+
+
+def _discard(*letters: tuple[str, str]) -> Call:
+    return lambda world: world.scripts.discard("q", letters or [("a", "")], _HAND, now_ms=NOW)
+
+
+DISCARD = [
+    Case(
+        "discard",
+        "dead letters go, with their places, and are one entry of the audit",
+        {"job:a": _DEAD, "job:b": job("dead", f=9), "job:c": job("dead"), "dead:q": {"a": 9, "b": 9, "c": 9}},
+        _discard(("a", "9"), ("b", "")),
+        {"job:c": job("dead"), "dead:q": {"c": 9}, "events": ["discard a b"], "audit": [_audit("purge", "a", "b")]},
+        ["gone", "gone"],
+    ),
+    Case(
+        "discard",
+        "one that has died again since it was looked at stays",
+        {"job:a": job("dead", f=9), "dead:q": {"a": 9}},
+        _discard(("a", "8")),
+        {"job:a": job("dead", f=9), "dead:q": {"a": 9}},
+        ["changed"],
+    ),
+    Case(
+        "discard",
+        "what is not dead, of another queue or unknown stays",
+        {"job:a": job("ready"), "job:b": job("dead", q="other"), "dead:other": {"b": 9}, "dead:q": {"x": 9}},
+        _discard(("a", ""), ("b", ""), ("gone", "")),
+        {"job:a": job("ready"), "job:b": job("dead", q="other"), "dead:other": {"b": 9}, "dead:q": {"x": 9}},
+        ["ready", "dead", ""],
+    ),
+    Case(
+        "discard",
+        "a corrupt record goes if it stands among the dead letters, and only then",
+        {"job:a": "text", "job:b": job("flying"), "job:c": job("flying"), "dead:q": {"a": 9, "b": 9}},
+        _discard(("a", ""), ("b", ""), ("c", "")),
+        {"job:c": job("flying"), "events": ["discard a b"], "audit": [_audit("purge", "a", "b")]},
+        ["gone", "gone", "corrupt"],
+    ),
+]
+
+
+def _died(at: int, error: str = "ValueError: no such picture", **fields: object) -> dict[str, str]:
+    return job("dead", a=3, v=1, f=at, e=error, **fields)
+
+
+def _letter(job_id: str, at: int, kind: str = "ValueError", message: str = "no such picture") -> Letter:
+    return Letter(job_id, str(at), str(at), "t", 3, 1, 0, kind, message)
+
+
+_LETTERS: State = {
+    "job:a": _died(5),
+    "job:b": _died(7),
+    "job:c": _died(7, "KeyError: x"),
+    "job:d": _died(7, "ValueError: a small picture"),
+    "job:e": _died(9, k=2),
+    "dead:q": {"a": 5, "b": 7, "c": 7, "d": 7, "e": 9},
+}
+_ANY = Sieve(0, 100)
+_A, _B = _letter("a", 5), _letter("b", 7)
+_C, _D = _letter("c", 7, "KeyError", "x"), _letter("d", 7, "ValueError", "a small picture")
+_E = _letter("e", 9)._replace(crashes=2)
+
+
+def _browse(sieve: Sieve = _ANY, behind: tuple[str, str] = ("", ""), page: int = 10) -> Call:
+    return lambda world: world.scripts.browse("q", sieve, behind, page)
+
+
+def _browse_case(name: str, call: Call, place: tuple[str, str], *letters: Letter) -> Case:
+    return Case("browse", name, _LETTERS, call, _LETTERS, LetterPage(place, list(letters)))
+
+
+_DAMAGED: State = {
+    "job:text": "text",
+    "job:strange": job("flying", f=3),
+    "job:bytes": job("dead", e="\xc1", f=2, a="many"),
+    "job:ready": job("ready"),
+    "dead:q": {"text": 4, "strange": 3, "bytes": 2, "ready": 1, "gone": 0},
+}
+
+BROWSE = [
+    _browse_case("the newest first, and of one time by their ids", _browse(), ("", ""), _E, _D, _C, _B, _A),
+    _browse_case("a page says where it ended", _browse(page=2), ("7", "d"), _E, _D),
+    _browse_case(
+        "the next goes on behind it, among those of one time", _browse(behind=("7", "d"), page=2), ("7", "b"), _C, _B
+    ),
+    _browse_case("also when the last of the page before is gone", _browse(behind=("7", "cc")), ("", ""), _C, _B, _A),
+    _browse_case("and when all of that time are", _browse(behind=("8", "x")), ("", ""), _D, _C, _B, _A),
+    _browse_case("a time from which on, and one before which", _browse(Sieve(7, 9)), ("", ""), _D, _C, _B),
+    _browse_case("the type of the error", _browse(Sieve(0, 100, error="KeyError")), ("", ""), _C),
+    _browse_case("a text in the message", _browse(Sieve(0, 100, text="small p")), ("", ""), _D),
+    _browse_case("the task", _browse(Sieve(0, 100, task="other")), ("", "")),
+    _browse_case("a page may hold none that fits", _browse(Sieve(0, 100, error="KeyError"), page=1), ("9", "e")),
+    Case(
+        "browse",
+        "what is corrupt is shown, what is no dead letter is not",
+        _DAMAGED,
+        _browse(),
+        _DAMAGED,
+        LetterPage(
+            ("", ""),
+            [
+                Letter("text", "4", "", "", 0, 0, 0, "CorruptRecord", "its key holds no hash"),
+                Letter("strange", "3", "3", "t", 0, 0, 0, "CorruptRecord", "its state is flying"),
+                Letter("bytes", "2", "2", "t", 0, 0, 0, "", ""),
+            ],
+        ),
+    ),
+    Case("browse", "there are none", {}, _browse(), {}, LetterPage(("", ""), [])),
+]
+
+CASES = [*BROWSE, *REQUEUE, *DISCARD]
