@@ -29,6 +29,7 @@ tidemill.jobs.refused                {job}      ~reason: unsigned, malformed, ke
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
+tidemill.worker.concurrency_limit    {job}      ~limiter, and no destination.name; only where the limit adapts
 
 Log events: `Event` is their table, with the level and the fields of each.
 
@@ -50,6 +51,7 @@ from tidemill.telemetry.metrics import (
     jobs_recovered,
     jobs_retried,
     jobs_settled,
+    limit_source,
     repaired,
 )
 from tidemill.telemetry.spans import (
@@ -89,6 +91,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "jobs_recovered",
     "jobs_retried",
     "jobs_settled",
+    "limit_source",
     "repaired",
     # Log events.
     "Event",
