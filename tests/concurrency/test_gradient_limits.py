@@ -73,6 +73,20 @@ def test_gradient_does_not_grow_while_half_of_its_slots_are_empty() -> None:
     assert worker.windows(0.1, 1, running=10) == [30]
 
 
+def test_gradient_measures_nothing_while_half_of_its_slots_are_empty() -> None:
+    worker = measured(0.1)
+    worker.windows(0.1, 1, running=9)
+    assert worker.windows(1.0, 2, running=9) == [20, 20]
+    assert worker.windows(0.01, 2, running=9) == [20, 20]
+
+
+def test_gradient_takes_what_is_slower_because_more_run_for_load() -> None:
+    worker = measured(0.1)
+    for _ in range(20):  # one window
+        worker.run(0.1, running=5)
+    assert worker.windows(0.25, 1) == [13], "and measures nothing: 10 + 3.2"
+
+
 def test_gradient_does_not_grow_when_memory_or_loop_forbid_it_but_shrinks() -> None:
     worker = measured(0.1)
     assert worker.windows(0.1, 2, may_grow=False) == [20, 20]

@@ -14,10 +14,11 @@ would be a baseline. See docs/concurrency.md for both, simulated.
 
 Different from Envoy, since jobs take longer than requests and their work changes:
 
-- A baseline that the times contradict is measured anew at once. Twice as slow as in the last window without a higher
-  limit: something else has happened to what the jobs need. Faster than the baseline: it was too high.
+- A baseline that the times contradict is measured anew at once. Twice as slow as in the last window though no
+  more run: something else has happened to what the jobs need. Faster than the baseline: it was too high.
 - A quarter of the limit runs meanwhile, and not 3: jobs of a second would stand still for half a minute otherwise.
   Where a quarter is too many still, the limit falls, and the next measurement is made with fewer.
+- Nothing is measured while half of the slots are empty: the limit does not matter then.
 - After a measurement the limit is what it was before, as in Envoy; and measurements take 5 % of the time at most,
   however long jobs are.
 """
@@ -63,8 +64,7 @@ class GradientLimit:
         self._estimate = float(min(INITIAL_LIMIT, most))
         self._window = Window(_WINDOW_SECONDS, _WINDOW_SAMPLES)
         self._baseline = _Baseline(self._quiet_limit)
-        self._median: float | None = None  # of the last window, at `_median_limit`
-        self._median_limit = 0.0
+        self._before: Summary | None = None  # the last window, if no baseline was measured since
 
     @property
     def limit(self) -> int:
@@ -80,35 +80,34 @@ class GradientLimit:
         if self._baseline.is_measuring:
             if self._baseline.observe(sample):
                 self._window.clear()
-                self._median = None
+                self._before = None
             return
         summary = self._window.add(sample)
         if summary is not None:
             self._summarised(summary, sample.now)
 
     def _summarised(self, summary: Summary, now: float) -> None:
+        before, self._before = self._before, summary
+        # With half of the slots empty, response times say nothing about the limit.
+        if summary.running < self._estimate / 2:
+            return
         is_faster = summary.median_seconds < _FASTER * self._baseline.seconds
-        if is_faster or self._was_slowed(summary) or self._baseline.is_old(now):
+        if is_faster or _was_slowed(before, summary) or self._baseline.is_old(now):
             self._baseline.measure(now, self._quiet_limit)
             return
-        if self._is_used(summary):
-            gradient = max(0.5, min(2.0, (1 + _BUFFER) * self._baseline.seconds / max(summary.median_seconds, 1e-9)))
-            wanted = gradient * self._estimate
-            wanted += math.sqrt(wanted)
-            if summary.may_grow or wanted < self._estimate:
-                self._estimate = min(max(wanted, self._least), self._most)
-        self._median, self._median_limit = summary.median_seconds, self._estimate
+        gradient = max(0.5, min(2.0, (1 + _BUFFER) * self._baseline.seconds / max(summary.median_seconds, 1e-9)))
+        wanted = gradient * self._estimate
+        wanted += math.sqrt(wanted)
+        if summary.may_grow or wanted < self._estimate:
+            self._estimate = min(max(wanted, self._least), self._most)
 
-    def _is_used(self, summary: Summary) -> bool:
-        """With half of the slots empty, response times say nothing about the limit."""
-        return summary.running >= self._estimate / 2
 
-    def _was_slowed(self, summary: Summary) -> bool:
-        """By something else than a limit that has grown."""
-        if self._median is None:
-            return False
-        grown = max(1.0, self._estimate / max(self._median_limit, 1.0))
-        return summary.median_seconds > _SLOWER * grown * self._median
+def _was_slowed(before: Summary | None, now: Summary) -> bool:
+    """By something else than by more that run."""
+    if before is None:
+        return False
+    grown = max(1.0, now.running / max(before.running, 1))
+    return now.median_seconds > _SLOWER * grown * before.median_seconds
 
 
 class _Baseline:
