@@ -15,10 +15,11 @@ import pytest
 
 from conditions import eventually
 from fleet import running_worker
-from tidemill import JobCancelled, JobFailed, Tidemill
+from tidemill import JobCancelled, JobFailed, Tidemill, telemetry
 from tidemill.retry import NO_RETRY
-from tidemill_consumers import concurrency
+from tidemill_consumers import concurrency, settings
 from tidemill_consumers.concurrency.limiter import Limiter, Sample
+from tidemill_consumers.pace import Pace
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.worker import Worker
 from worker import jobs_app
@@ -101,6 +102,80 @@ def test_all_executors_together_keep_to_the_limit(mill: Tidemill, scripted: Scri
     assert meter.entered == 20
     assert len(scripted.samples) == 20
     assert {sample.running for sample in scripted.samples} <= {1, 2, 3}
+
+
+def test_no_more_is_taken_than_the_limit_lets_run(
+    mill: Tidemill, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill_consumers.settings.HAND_BACK_MS", 60_000)
+    meter = Meter()
+
+    @mill.task()
+    def wait() -> None:
+        meter.enter()
+        meter.go_on.wait(20)
+
+    jobs = [wait.enqueue() for _ in range(20)]
+    with running_worker(mill, SCRIPTED) as worker:
+        eventually(partial(meter.holds, 3), "as many run as may")
+        assert worker.intake.wait_for_room(0.1) is None
+        assert worker.held_count() == 3
+        meter.go_on.set()
+        for job in jobs:
+            job.result(timeout=20)
+
+
+def test_the_prefetch_follows_the_limit_and_its_queue_bound() -> None:
+    limiter = Scripted(4)
+    pace = Pace(limiter)
+    pace.observe("thread", 1.0)
+    assert pace.prefetch() == 4 * settings.PREFETCH_MS
+    limiter.limit = 2
+    assert pace.prefetch() == 2 * settings.PREFETCH_MS
+    limiter.queue_bound = 7
+    assert pace.prefetch() == 7
+    limiter.queue_bound = 1_000
+    assert pace.prefetch() == 2 * settings.PREFETCH_MS
+
+
+def test_the_limit_can_be_seen_while_the_worker_runs(
+    mill: Tidemill, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Callable[[], int]] = {}
+
+    def limit_source(algorithm: str, limit: Callable[[], int]) -> Callable[[], None]:
+        seen[algorithm] = limit
+        return seen.clear
+
+    monkeypatch.setattr(telemetry, "limit_source", limit_source)
+
+    @mill.task()
+    def plain() -> None: ...
+
+    @mill.task()
+    async def awaited() -> None: ...
+
+    with running_worker(mill, SCRIPTED):
+        assert {algorithm: limit() for algorithm, limit in seen.items()} == {"scripted": 3}
+    assert seen == {}
+    with running_worker(mill, WorkerSettings()):
+        assert seen == {}, "there is nothing to see of a fixed limit"
+
+
+def test_a_loop_that_starts_jobs_late_says_so(
+    mill: Tidemill, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill_consumers.settings.HAND_BACK_MS", 60_000)
+    scripted.limit = 8
+
+    @mill.task()
+    async def block() -> None:
+        threading.Event().wait(0.2)  # and not asyncio's: nothing else on the loop runs meanwhile
+
+    with running_worker(mill, SCRIPTED):
+        for job in [block.enqueue() for _ in range(8)]:
+            job.result(timeout=30)
+    assert not scripted.samples[-1].may_grow
 
 
 def test_a_limit_that_changes_counts_for_what_starts_from_then_on(mill: Tidemill, scripted: Scripted) -> None:
