@@ -93,7 +93,9 @@ def test_back_between_30_and_150_ms_the_correction_is_gone_at_once() -> None:
     limiter = WindowedLimit(100)
     list(feed_for(limiter, 160, 0, 10))
     assert feed(limiter, 50, now=10.1) == 20
-    assert feed(limiter, 160, now=10.2) == 6, "and the next step is a second after the last"
+    list(feed_for(limiter, 151, 11, 10))
+    assert feed(limiter, 1, now=20.1, count=1) == 6, "the mean is 148.7 ms"
+    assert feed(limiter, 160, now=20.2) == 6, "and the next step is a second after the last"
 
 
 def test_the_window_forgets_all_but_the_last_64() -> None:

@@ -246,7 +246,7 @@ def test_a_job_that_waits_for_a_slot_can_be_cancelled(
     @mill.task()
     def wait() -> None:
         meter.enter()
-        meter.go_on.wait(20)
+        meter.go_on.wait(60)
         meter.leave()
 
     jobs = [wait.enqueue() for _ in range(3)]
@@ -257,6 +257,7 @@ def test_a_job_that_waits_for_a_slot_can_be_cancelled(
         waiting[0].cancel()
         with pytest.raises(JobCancelled):
             waiting[0].result(timeout=20)
+        assert meter.inside == 1, "it did not wait for its turn"
         meter.go_on.set()
         waiting[1].result(timeout=20)
     assert meter.entered == 2

@@ -80,9 +80,12 @@ def test_a_wrong_concurrency_is_refused_with_the_rule(option: str, rule: str) ->
 
 def test_a_limiter_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidemill_consumers.concurrency.quantiles.find_spec", Mock(return_value=None))
-    found = worker("startup_good", "--concurrency-limiter=windowed")
+    fleet = Mock(return_value=0)
+    monkeypatch.setattr("tidemill_consumers.supervisor.run_fleet", fleet)
+    found = CliRunner().invoke(tidemill, ["worker", "startup_good", "--concurrency-limiter=windowed"])
     assert found.exit_code == 2
     assert "pip install 'tidemill[adaptive]'" in found.output
+    assert not fleet.called, "no process is started again and again in vain"
 
 
 def test_an_error_of_the_module_itself_keeps_its_traceback() -> None:
