@@ -311,10 +311,6 @@ def test_jobs_that_wait_too_long_for_a_slot_are_handed_back(mill: Tidemill, scri
                 job.result(timeout=20)
 
 
-def test_settings_reach_the_process_that_a_supervisor_starts() -> None:
-    assert "--concurrency-limiter=gradient" in WorkerSettings(concurrency_limiter="gradient").arguments()
-
-
 @pytest.mark.parametrize("algorithm", ["gradient", "gradient2", "windowed"])
 def test_a_worker_process_with_an_adaptive_limit_runs_everything(
     app: Tidemill, url: str, tmp_path: Path, algorithm: str
