@@ -43,7 +43,7 @@ _QUIET: Final = 0.25
 # The baseline is the median of so many, or of fewer if they take too long.
 _BASELINE_SAMPLES: Final = 50
 _FEWEST_SAMPLES: Final = 10
-_BASELINE_SECONDS: Final = 5.0
+_BASELINE_SECONDS: Final = 3.0
 # And it takes so many response times: the first that end of those that began together are the short ones.
 _RESPONSES: Final = 3
 # Between two measurements: so long, and so many times what the last one took.
