@@ -6,6 +6,7 @@ import click
 
 from tidemill.commands.root import log_options, url_option
 from tidemill_consumers import settings
+from tidemill_consumers.concurrency import ALGORITHMS, make_limiter
 from tidemill_consumers.settings import WorkerSettings
 
 
@@ -18,7 +19,14 @@ from tidemill_consumers.settings import WorkerSettings
     type=click.IntRange(1, 10_000),
     default=settings.CONCURRENCY,
     show_default=True,
-    help="Jobs at a time in each process.",
+    help="Jobs at a time in each process; with a limiter that adapts, the most of them.",
+)
+@click.option(
+    "--concurrency-limiter",
+    type=click.Choice(list(ALGORITHMS)),
+    default=settings.CONCURRENCY_LIMITER,
+    show_default=True,
+    help="Fewer jobs at a time when they slow each other down: gradient, gradient2 or windowed.",
 )
 @click.option(
     "--no-supervisor",
@@ -64,6 +72,7 @@ def worker(
     queues: str,
     processes: int,
     concurrency: int,
+    concurrency_limiter: str,
     no_supervisor: bool,
     max_stall: float,
     with_scheduler: bool,
@@ -89,9 +98,11 @@ def worker(
 
     if no_supervisor and (processes > 1 or with_scheduler):
         raise click.UsageError("--no-supervisor is for one process: leave out --processes and --with-scheduler")
+    make_limiter(concurrency_limiter, concurrency)  # what can't be had is said here, and not by each process
     chosen = WorkerSettings(
         queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
         concurrency=concurrency,
+        concurrency_limiter=concurrency_limiter,
         lease_ms=int(lease * 1000),
         grace_seconds=grace,
         server_deadline_seconds=server_deadline,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import settings
+from tidemill_consumers.concurrency.limiter import Limiter
 from tidemill_consumers.pace import Pace
 
 # Tells attempts at one job apart: after a lost lease this process may take a job again that it still runs.
@@ -29,9 +30,9 @@ class Intake:
     What is being settled takes no room any more: while the server writes that down, the next jobs run.
     """
 
-    def __init__(self, queues: tuple[str, ...], concurrency: int, pace: Pace, is_held_up: Callable[[], bool]) -> None:
+    def __init__(self, queues: tuple[str, ...], limiter: Limiter, pace: Pace, is_held_up: Callable[[], bool]) -> None:
         self._queues = queues
-        self._concurrency = concurrency
+        self._limiter = limiter
         self._pace = pace
         self._is_held_up = is_held_up
         self._held: dict[Attempt, Taken] = {}
@@ -55,7 +56,7 @@ class Intake:
         """Blocks until there is room for jobs, and returns how many; 0: the worker stops; None: the time is over."""
         with self._changed:
             while not self._stopping:
-                most = self._concurrency + self._pace.prefetch()
+                most = self._limiter.limit + self._pace.prefetch()
                 room = int(min(most, self._limit)) - len(self._held) + self._settling
                 if room > 0 and not self._is_held_up():
                     return room
@@ -74,7 +75,7 @@ class Intake:
             return
         with self._changed:
             self._limit += sum(settings.HAND_BACK_MS / max(duration_ms, 0.1) for duration_ms in durations_ms)
-            if self._limit > self._concurrency + settings.MAX_PREFETCH:
+            if self._limit > self._limiter.limit + settings.MAX_PREFETCH:
                 self._limit = math.inf
             self._changed.notify_all()
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tidemill_consumers import settings
+from tidemill_consumers.concurrency.limiter import Limiter
 
 # Weight of the newest observation in the running mean: about the last fifty jobs count.
 _WEIGHT: Final = 0.02
@@ -22,8 +23,8 @@ _LATELY_SECONDS: Final = 10.0
 
 
 class Pace:
-    def __init__(self, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._concurrency = concurrency
+    def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limiter = limiter
         self._clock = clock
         self._by_executor: dict[str, tuple[float, float]] = {}  # mean ms, when it was last observed
 
@@ -41,5 +42,7 @@ class Pace:
         """How many jobs to hold beyond the free slots."""
         since = self._clock() - _LATELY_SECONDS
         slowest_ms = max((mean for mean, seen in list(self._by_executor.values()) if seen >= since), default=math.inf)
-        jobs = self._concurrency * settings.PREFETCH_MS / max(slowest_ms, 0.001)
-        return int(min(jobs, settings.MAX_PREFETCH)) if jobs >= self._concurrency else 0
+        limit, bound = self._limiter.limit, self._limiter.queue_bound
+        jobs = limit * settings.PREFETCH_MS / max(slowest_ms, 0.001)
+        most = settings.MAX_PREFETCH if bound is None else min(bound, settings.MAX_PREFETCH)
+        return int(min(jobs, most)) if jobs >= limit else 0

@@ -28,6 +28,8 @@ INTERRUPT_SECONDS: Final = 2.0
 
 # Jobs at a time in one process. Threads and coroutines mostly wait for others.
 CONCURRENCY: Final = 20
+# Whether fewer run when they are slow: "fixed" does not measure, and costs nothing.
+CONCURRENCY_LIMITER: Final = "fixed"
 # Work held beyond the free slots, in time: what the process would finish while one round trip is under way.
 PREFETCH_MS: Final = 20
 # However short the jobs: a crash hands back this many at most, and one script call stays short.
@@ -67,6 +69,7 @@ class WorkerSettings:
 
     queues: tuple[str, ...] = ()
     concurrency: int = CONCURRENCY
+    concurrency_limiter: str = CONCURRENCY_LIMITER
     lease_ms: int = LEASE_MS
     grace_seconds: float = GRACE_SECONDS
     server_deadline_seconds: float = SERVER_DEADLINE_SECONDS
@@ -81,6 +84,7 @@ class WorkerSettings:
             self.app_path,
             f"--queues={','.join(self.queues)}",
             f"--concurrency={self.concurrency}",
+            f"--concurrency-limiter={self.concurrency_limiter}",
             f"--grace={self.grace_seconds}",
             f"--lease={self.lease_ms / 1000}",
             f"--server-deadline={self.server_deadline_seconds}",

@@ -28,8 +28,9 @@ from tidemill.names import type_name
 from tidemill.telemetry import Event
 from tidemill.wire import record
 from tidemill.wire.scripts import Renewal, Scripts, Taken
-from tidemill_consumers import executors, pipeline, settings
+from tidemill_consumers import pipeline, settings
 from tidemill_consumers.beats import Beat, BeatSender
+from tidemill_consumers.concurrency import make_limiter, slots
 from tidemill_consumers.contact import Contact
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
@@ -82,9 +83,10 @@ class Worker:
         self._registering = threading.Lock()
         self._began = time.monotonic()
         self._done = 0
-        self._pace = Pace(worker_settings.concurrency)
+        self._limiter = make_limiter(worker_settings.concurrency_limiter, worker_settings.concurrency)
+        self._pace = Pace(self._limiter)
         self._executors: dict[str, Executor] = {}
-        self.intake = Intake(self.queues, worker_settings.concurrency, self._pace, lambda: self.runs.is_isolating)
+        self.intake = Intake(self.queues, self._limiter, self._pace, lambda: self.runs.is_isolating)
         self._deadlines = Deadlines(self._timed_out, self.failed)
         contact = Contact(worker_settings.server_deadline_seconds, lambda: bool(self.runs.all()), self.failed)
         self._settlement = Settlement(self._link, self._scripts, self, contact)
@@ -105,7 +107,7 @@ class Worker:
             for task in self._tasks:
                 while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
                     pass
-            self._executors = executors.load({task.executor for task in self._tasks.values()}, self)
+            self._executors = slots.load({task.executor for task in self._tasks.values()}, self, self._limiter)
         except BaseException:
             self._link.close()
             raise
@@ -199,6 +201,8 @@ class Worker:
             "lease_ms": str(self.settings.lease_ms),
             "started_ms": str(int(time.time() * 1000)),
         }
+        if self.settings.concurrency_limiter != settings.CONCURRENCY_LIMITER:
+            description["limiter"] = self.settings.concurrency_limiter
         self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
         self._publish()
 

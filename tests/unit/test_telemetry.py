@@ -418,6 +418,8 @@ EVERYTHING = """
     samples.append(t.QueueSample("empty", 0, 0, 0, 0))
     t.gauge_source(lambda: samples)
     t.gauge_source(lambda: 1 / 0)()  # taken away again: never asked
+    t.limit_source("gradient", lambda: 17)
+    t.limit_source("gradient", lambda: 1 / 0)()
 
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.metrics import MeterProvider
@@ -496,6 +498,11 @@ def test_queue_gauges_show_each_place_and_the_oldest_age(everything: Everything)
     assert depths == {"wheel": 1, "ready": 2, "running": 3, "dead": 4}
     ((labels, age_s),) = everything["tidemill.queue.oldest_age"].points
     assert (labels, age_s) == ({"messaging.destination.name": "images"}, 5.5)
+
+
+def test_the_gauge_of_a_limit_that_adapts_names_its_algorithm(everything: Everything) -> None:
+    ((labels, limit),) = everything["tidemill.worker.concurrency_limit"].points
+    assert (labels, limit) == ({"messaging.tidemill.limiter": "gradient"}, 17)
 
 
 # Without a provider

@@ -16,6 +16,7 @@ from tidemill import Tidemill
 from tidemill.options import Priority
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import settings
+from tidemill_consumers.concurrency.limiter import FixedLimit
 from tidemill_consumers.intake import Intake
 from tidemill_consumers.lanes import LOW_IN, NORMAL_IN, Reserves
 from tidemill_consumers.pace import Pace
@@ -74,7 +75,7 @@ def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill, monkeypatc
 
 
 def test_a_worker_holds_what_it_would_finish_in_one_round_trip() -> None:
-    pace = Pace(concurrency=10)
+    pace = Pace(FixedLimit(10))
     assert pace.prefetch() == 0, "before the first job nothing is known"
     pace.observe("thread", 1)
     assert pace.prefetch() == 10 * settings.PREFETCH_MS
@@ -89,7 +90,7 @@ def test_a_worker_holds_what_it_would_finish_in_one_round_trip() -> None:
 
 def test_the_slowest_executor_that_was_busy_lately_decides_what_is_held() -> None:
     now_seconds = 0.0
-    pace = Pace(10, clock=lambda: now_seconds)
+    pace = Pace(FixedLimit(10), clock=lambda: now_seconds)
     pace.observe("thread", 0.001)
     assert pace.prefetch() > 0
     pace.observe("process", 1_000)
@@ -145,7 +146,7 @@ def test_jobs_that_wait_too_long_behind_others_are_handed_back(mill: Tidemill, m
 
 
 def test_a_worker_that_handed_back_takes_more_again_as_soon_as_jobs_are_short() -> None:
-    intake = Intake(("q",), 4, Pace(4), lambda: False)
+    intake = Intake(("q",), FixedLimit(4), Pace(FixedLimit(4)), lambda: False)
     jobs = [Taken(f"j{n}", "q", 1, f"{n}-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w") for n in range(4)]
     intake.hold(jobs)
     intake.handed_back(3)

@@ -280,7 +280,7 @@ def test_a_zombie_can_not_complete_what_was_given_to_another(app: Tidemill, tmp_
             assert job.result(timeout=10) == "attempt 2"
         worker.send(signal.SIGCONT)
         eventually(lambda: "job.fenced" in worker.output, "the zombie's completion was refused")
-        eventually(lambda: "lease.lost" in worker.output, "it notices")
+        eventually(lambda: "lease.lost" in worker.output, "and its lease thread was told")
         # It is a member of the fleet again.
         assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
         worker.send(signal.SIGTERM)

@@ -12,6 +12,7 @@ from tidemill import InvalidInput, Tidemill
 from tidemill.retry import NO_RETRY
 from tidemill.task import Definition
 from tidemill.wire.scripts import Taken
+from tidemill_consumers.concurrency.limiter import FixedLimit
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors.child import outcome_of, resident_megabytes
 from tidemill_consumers.executors.child_process import how_it_ended
@@ -63,7 +64,7 @@ def test_an_executors_thread_that_dies_is_reported(
 
 
 def test_the_same_job_can_be_held_twice_under_two_names() -> None:
-    intake = Intake(("q",), 2, Pace(2), lambda: False)
+    intake = Intake(("q",), FixedLimit(2), Pace(FixedLimit(2)), lambda: False)
     old, new = run_of("job"), run_of("job", attempt=2, incarnation="successor")
     intake.hold([old.taken, new.taken])
     assert intake.held_entries("w") == {("q", 1, "1-1")}
@@ -85,7 +86,7 @@ def test_a_run_that_was_handed_back_does_not_wait_any_more() -> None:
 
 
 def test_a_worker_that_is_full_waits_for_room_until_it_stops() -> None:
-    intake = Intake(("q",), 1, Pace(1), lambda: False)
+    intake = Intake(("q",), FixedLimit(1), Pace(FixedLimit(1)), lambda: False)
     assert intake.wait_for_room() == 1
     intake.hold([run_of("job").taken])
     answers: list[int | None] = []

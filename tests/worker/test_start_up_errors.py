@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -62,6 +63,29 @@ def test_a_wrong_queue_name_is_refused() -> None:
     found = worker("startup_good", "--queues=Not Valid")
     assert found.exit_code == 2
     assert "queue name 'Not Valid' is not valid" in found.output
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"),
+    [
+        ("--concurrency-limiter=vegas", "is not one of 'fixed', 'gradient', 'gradient2', 'windowed'"),
+        ("--concurrency=0", "is not in the range 1<=x<=10000"),
+    ],
+)
+def test_a_wrong_concurrency_is_refused_with_the_rule(option: str, rule: str) -> None:
+    found = worker("startup_good", option)
+    assert found.exit_code == 2
+    assert rule in found.output
+
+
+def test_a_limiter_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidemill_consumers.concurrency.quantiles.find_spec", Mock(return_value=None))
+    fleet = Mock(return_value=0)
+    monkeypatch.setattr("tidemill_consumers.supervisor.run_fleet", fleet)
+    found = CliRunner().invoke(tidemill, ["worker", "startup_good", "--concurrency-limiter=windowed"])
+    assert found.exit_code == 2
+    assert "pip install 'tidemill[adaptive]'" in found.output
+    assert not fleet.called, "no process is started again and again in vain"
 
 
 def test_an_error_of_the_module_itself_keeps_its_traceback() -> None:

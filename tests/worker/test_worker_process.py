@@ -141,6 +141,7 @@ def test_the_settings_of_a_fleet_reach_its_workers() -> None:
     settings = WorkerSettings(
         queues=("a", "b"),
         concurrency=3,
+        concurrency_limiter="gradient",
         lease_ms=1_500,
         grace_seconds=0.5,
         server_deadline_seconds=90,
@@ -153,6 +154,7 @@ def test_the_settings_of_a_fleet_reach_its_workers() -> None:
         APP,
         "--queues=a,b",
         "--concurrency=3",
+        "--concurrency-limiter=gradient",
         "--grace=0.5",
         "--lease=1.5",
         "--server-deadline=90",

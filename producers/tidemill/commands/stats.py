@@ -39,7 +39,8 @@ def _line(worker: WorkerInfo) -> str:
     about = worker.description
     left_seconds = (worker.lease_end_ms - time.time() * 1000) / 1000
     lease = f"lease {left_seconds:.0f} s" if left_seconds > 0 else "lease is over"
+    limiter = f" ({about['limiter']})" if "limiter" in about else ""
     return (
         f"worker {worker.incarnation}  {about.get('host', '?')}:{about.get('pid', '?')}  "
-        f"queues {about.get('queues', '?')}  concurrency {about.get('concurrency', '?')}  {lease}"
+        f"queues {about.get('queues', '?')}  concurrency {about.get('concurrency', '?')}{limiter}  {lease}"
     )

@@ -31,6 +31,7 @@ tidemill.jobs.turned_away            {job}      ~reason, as above
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
+tidemill.worker.concurrency_limit    {job}      ~limiter, and no destination.name; only where the limit adapts
 
 Log events: `Event` is their table, with the level and the fields of each.
 
@@ -54,6 +55,7 @@ from tidemill.telemetry.metrics import (
     jobs_retried,
     jobs_settled,
     jobs_turned_away,
+    limit_source,
     repaired,
 )
 from tidemill.telemetry.spans import (
@@ -95,6 +97,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "jobs_retried",
     "jobs_settled",
     "jobs_turned_away",
+    "limit_source",
     "repaired",
     # Log events.
     "Event",

@@ -216,7 +216,39 @@ class _Gauges:
                 yield Observation(sample.oldest_age_s, {"messaging.destination.name": sample.queue})
 
 
+class _LimitGauge:
+    """The observable gauge of adaptive limits, over the workers of this process: one, outside of tests."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._sources: list[tuple[str, Callable[[], int]]] = []
+        self._created = False
+
+    def add(self, algorithm: str, limit: Callable[[], int]) -> Callable[[], None]:
+        source = algorithm, limit
+        with self._lock:
+            self._sources.append(source)
+            if not self._created:
+                self._created = True
+                provider.meter_now_or_later().create_observable_gauge(
+                    "tidemill.worker.concurrency_limit", [self._limits], "{job}", "Jobs that may run at once."
+                )
+        return lambda: self._sources.remove(source)
+
+    def _limits(self, _options: CallbackOptions) -> Iterator[Observation]:
+        from opentelemetry.metrics import Observation
+
+        for algorithm, limit in list(self._sources):
+            yield Observation(limit(), {"messaging.tidemill.limiter": algorithm})
+
+
 _gauges = _Gauges()
+_limit_gauge = _LimitGauge()
+
+
+def limit_source(algorithm: str, limit: Callable[[], int]) -> Callable[[], None]:
+    """Feed `tidemill.worker.concurrency_limit` from `limit`, on the exporter's thread; call its result to stop."""
+    return _limit_gauge.add(algorithm, limit)
 
 
 def gauge_source(source: Callable[[], Iterable[QueueSample]]) -> Callable[[], None]:
