@@ -74,7 +74,7 @@ def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
     if taken.options:
         try:
             carried: Mapping[str, Any] = dict(cast(dict[str, Any], envelope.unpack(taken.options)))
-            retry = Retry.from_wire(carried["retry"], retry) if "retry" in carried else retry
+            retry = Retry.from_wire(carried, retry) if "retry" in carried else retry
             if "timeout_ms" in carried:
                 timeout_ms = validation.whole("timeout_ms", carried["timeout_ms"], 1, _MAX_TIMEOUT_MS)
         except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
