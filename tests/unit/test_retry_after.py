@@ -28,6 +28,10 @@ def answered(value: str, name: str = "Retry-After") -> CallFailed:
     return CallFailed(response=SimpleNamespace(headers={name: value}))
 
 
+def _attributes(value: object) -> str:
+    return repr(vars(value)) if isinstance(value, Exception) else str(value)
+
+
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
@@ -45,7 +49,7 @@ def answered(value: str, name: str = "Retry-After") -> CallFailed:
         (CallFailed(retry_after=float("inf")), MAX_RETRY_AFTER_SECONDS),
         (answered("Wed, 21 Oct 2015 07:28:00 GMT"), 0),
     ],
-    ids=lambda value: repr(vars(value)) if isinstance(value, Exception) else str(value),
+    ids=_attributes,
 )
 def test_a_time_is_found_where_libraries_put_it(error: Exception, seconds: float) -> None:
     assert retry_after_seconds(error) == seconds
@@ -94,7 +98,7 @@ class Broken(Exception):
         answered("-5"),
         answered("tomorrow"),
     ],
-    ids=lambda error: repr(vars(error)),
+    ids=_attributes,
 )
 def test_what_is_no_time_is_ignored(error: Exception) -> None:
     assert retry_after_seconds(error) is None
