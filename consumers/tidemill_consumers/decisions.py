@@ -93,7 +93,8 @@ def at_start(run: Run) -> Callable[..., Any] | Dead:
 def instead(run: Run, error: Exception) -> Callable[..., Any] | None:
     """The fallback, if it is to be called now, since the attempt has raised `error`."""
     fallback = run.definition.fallback
-    if fallback is None or run.is_stopped() or run.fallback_reason:
+    is_void = run.context is not None and run.context.should_stop  # it was interrupted, or its lease is lost
+    if fallback is None or is_void or run.fallback_reason:
         return None
     decision = after_error(run, error)
     if decision.delay_ms is not None:

@@ -163,8 +163,8 @@ def _message(outcome: Outcome) -> tuple[dict[str, object], bytes]:
         case Succeeded(result):
             return {}, result
         case Retried(error, delay_ms, reason, fallback):
-            kind = {"kind": "retried", "delay_ms": delay_ms, "reason": reason, "fallback": fallback}
-            return {**kind, **_error(error)}, b""
+            message = {"kind": "retried", "delay_ms": delay_ms, "reason": reason, "fallback": fallback}
+            return {**message, **_error(error)}, b""
         case Dead(error, reason):
             return {"kind": "dead", "reason": reason, **_error(error)}, b""
         case Parked(reason, delay_ms, _):

@@ -8,7 +8,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `s` | state: scheduled, ready, running, succeeded, dead, cancelled, expired |
 | `q` `t` `p` | queue, task, priority (absent: normal) |
 | `b` `b1` `b2` `b3` | the arguments (msgpack), in parts of 60 bytes when they are short |
-| `o` | options that differ from the task's (msgpack): retry, timeout |
+| `o` | options that differ from the task's (msgpack): retry, timeout, critical |
 | `c` `d` `j` `f` | times in ms: created, due (if it was ever delayed), started, finished |
 | `n` | expires: not to be started after this time, ms |
 | `z` | result ttl, ms (absent: the worker's default) |
