@@ -16,7 +16,7 @@ from tidemill import InvalidInput, Retry, aretry_call, retry_call
 from tidemill.retry_calls import CALL_RETRY
 from tidemill.telemetry import Event, EventFields
 
-QUICK = Retry(max_attempts=3, base=0.001)
+QUICK = Retry(max_attempts=3, base=0.001, cap=0.01, until=10)
 
 
 class Flaky:

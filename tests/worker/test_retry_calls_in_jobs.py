@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 
@@ -92,7 +93,10 @@ def test_a_worker_that_stops_hands_a_sleeping_job_back(mill: Tidemill) -> None:
 
 
 @pytest.mark.interrupts
-def test_a_call_that_is_under_way_when_the_job_is_stopped_is_not_made_again(mill: Tidemill) -> None:
+def test_a_call_that_is_under_way_when_the_job_is_stopped_is_not_made_again(
+    mill: Tidemill, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tidemill.call")
     begun, made = threading.Event(), list[int]()
 
     def until_stopped() -> None:
@@ -113,6 +117,7 @@ def test_a_call_that_is_under_way_when_the_job_is_stopped_is_not_made_again(mill
         with pytest.raises(JobCancelled):
             job.result(timeout=PATIENCE_SECONDS)
     assert made == [1]
+    assert ["reason=stop" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_what_the_calls_could_not_mend_the_job_tries_again_and_asks_when(mill: Tidemill) -> None:

@@ -13,7 +13,12 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from tidemill import Job, JobFailed, JobState, Retry, Tidemill, current_job
+from tidemill.retry import NO_RETRY
+from tidemill.task import Definition
 from tidemill.telemetry import Event, EventFields
+from tidemill.wire.scripts import Taken
+from tidemill_consumers import decisions
+from tidemill_consumers.run import Run
 
 PATIENCE_SECONDS = 40
 Told = Callable[[Event], list[dict[str, Any]]]
@@ -140,6 +145,35 @@ def test_a_dead_letter_that_is_retried_by_hand_has_its_time_again(mill: Tidemill
         with pytest.raises(JobFailed):
             job.result(timeout=PATIENCE_SECONDS)
     assert len(runs) == 6
+
+
+def test_one_that_is_retried_by_hand_after_an_instant_that_is_over_has_one_attempt(mill: Tidemill) -> None:
+    runs: list[int] = []
+
+    @mill.task(retry=Retry(max_attempts=9, base=0.01, until=datetime(2020, 1, 1, tzinfo=UTC)))
+    def fail() -> None:
+        runs.append(1)
+        raise ValueError
+
+    with running_fleet(mill):
+        job = fail.enqueue()
+        with pytest.raises(JobFailed):
+            job.result(timeout=PATIENCE_SECONDS)
+        job.retry()
+        with pytest.raises(JobFailed):
+            job.result(timeout=PATIENCE_SECONDS)
+    assert len(runs) == 2
+
+
+def test_a_run_whose_lease_is_lost_takes_no_fallback() -> None:
+    """Its attempt is void: another worker makes the next one."""
+    taken = Taken("id", "q", 1, "1-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w")
+    run = Run(taken, Definition("t", print, "q", fallback=print), NO_RETRY, None)
+    context = run.start(lambda *_: None)
+    assert decisions.instead(run, ValueError()) is print
+    run.fallback_reason = ""
+    context.request_stop()
+    assert decisions.instead(run, ValueError()) is None
 
 
 @pytest.mark.parametrize(
