@@ -80,7 +80,7 @@ def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
             critical = validation.flag("critical", carried.get("critical", critical))
         except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
             return corrupt(f"its options can't be read: {error}")
-    return Run(taken, definition, retry, timeout_ms, critical=critical)
+    return Run(taken, definition, retry, timeout_ms, critical)
 
 
 def parked(taken: Taken, reason: str, label: ParkReason = "unknown_task") -> Parked:
@@ -107,9 +107,12 @@ def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dea
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        function = decisions.at_start(run) if run.taken.error else run.definition.function
-        if isinstance(function, Dead):
-            return _ended(span, function)
+        function = run.definition.function
+        if run.taken.error:  # an attempt before this one has failed
+            found = decisions.at_start(run)
+            if isinstance(found, Dead):
+                return _ended(span, found)
+            function = found
         try:
             value = function(*arguments, **keywords)
         except Exception as error:
@@ -126,9 +129,12 @@ async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        function = decisions.at_start(run) if run.taken.error else run.definition.function
-        if isinstance(function, Dead):
-            return _ended(span, function)
+        function = run.definition.function
+        if run.taken.error:  # an attempt before this one has failed
+            found = decisions.at_start(run)
+            if isinstance(found, Dead):
+                return _ended(span, found)
+            function = found
         try:
             value = await cast(Awaitable[object], function(*arguments, **keywords))
         except Exception as error:

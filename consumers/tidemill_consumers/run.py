@@ -45,7 +45,7 @@ class Run:
     )
 
     def __init__(
-        self, taken: Taken, definition: Definition, retry: Retry, timeout_ms: int | None, *, critical: bool = False
+        self, taken: Taken, definition: Definition, retry: Retry, timeout_ms: int | None, critical: bool = False
     ) -> None:
         self.taken = taken
         self.definition = definition
