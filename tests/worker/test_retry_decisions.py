@@ -169,7 +169,7 @@ def test_a_run_whose_lease_is_lost_takes_no_fallback() -> None:
     """Its attempt is void: another worker makes the next one."""
     taken = Taken("id", "q", 1, "1-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w")
     run = Run(taken, Definition("t", print, "q", fallback=print), NO_RETRY, None)
-    context = run.start(lambda *_: None)
+    context = run.start(lambda _run, _fraction, _text: None)
     assert decisions.instead(run, ValueError()) is print
     run.fallback_reason = ""
     context.request_stop()
