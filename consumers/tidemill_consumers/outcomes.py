@@ -17,8 +17,12 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
+    """`fallback`: why the next attempt is only for the task's fallback; "": it is one like any other."""
+
     error: RemoteError
     delay_ms: int
+    reason: str = "failed"
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

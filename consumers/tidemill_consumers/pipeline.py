@@ -9,7 +9,7 @@ in the thread, coroutine or process of the job.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -26,8 +26,8 @@ from tidemill.wire import envelope
 from tidemill.wire.envelope import Codec
 from tidemill.wire.scripts import Taken
 from tidemill.wire.signing import Refusal, Signable, Signing, is_signed
-from tidemill_consumers import settings
-from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
+from tidemill_consumers import decisions, settings
+from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
 _NOTHING: Final = Succeeded(b"")
@@ -70,16 +70,17 @@ def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
         if not taken.task:
             return corrupt("it names no task")
         return parked(taken, f"no worker of this queue knows task {taken.task!r}")
-    retry, timeout_ms = definition.retry, definition.timeout_ms
+    retry, timeout_ms, critical = definition.retry, definition.timeout_ms, definition.critical
     if taken.options:
         try:
             carried: Mapping[str, Any] = dict(cast(dict[str, Any], envelope.unpack(taken.options)))
-            retry = Retry.from_wire(carried["retry"], retry) if "retry" in carried else retry
+            retry = Retry.from_wire(carried, retry) if "retry" in carried else retry
             if "timeout_ms" in carried:
                 timeout_ms = validation.whole("timeout_ms", carried["timeout_ms"], 1, _MAX_TIMEOUT_MS)
+            critical = validation.flag("critical", carried.get("critical", critical))
         except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
             return corrupt(f"its options can't be read: {error}")
-    return Run(taken, definition, retry, timeout_ms)
+    return Run(taken, definition, retry, timeout_ms, critical)
 
 
 def parked(taken: Taken, reason: str, label: ParkReason = "unknown_task") -> Parked:
@@ -106,22 +107,52 @@ def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dea
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        return _encoded(span, client.codec, run.definition.function(*arguments, **keywords))
+        function = run.definition.function
+        if run.taken.error:  # an attempt before this one has failed
+            found = decisions.at_start(run)
+            if isinstance(found, Dead):
+                return _ended(span, found)
+            function = found
+        try:
+            value = function(*arguments, **keywords)
+        except Exception as error:
+            fallback = decisions.instead(run, error)
+            if fallback is None:
+                raise
+            value = fallback(*arguments, **keywords)
+        return _encoded(span, client.codec, value)
 
 
 async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
     """Awaits a coroutine function in this task, whose context is its own."""
     arguments, keywords = client.codec.decode_call(run.taken.body)
-    function = cast(Callable[..., Awaitable[object]], run.definition.function)
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
-        return _encoded(span, client.codec, await function(*arguments, **keywords))
+        function = run.definition.function
+        if run.taken.error:  # an attempt before this one has failed
+            found = decisions.at_start(run)
+            if isinstance(found, Dead):
+                return _ended(span, found)
+            function = found
+        try:
+            value = await cast(Awaitable[object], function(*arguments, **keywords))
+        except Exception as error:
+            fallback = decisions.instead(run, error)
+            if fallback is None:
+                raise
+            value = await cast(Awaitable[object], fallback(*arguments, **keywords))
+        return _encoded(span, client.codec, value)
 
 
 def processing(run: Run) -> telemetry.Processing:
     taken = run.taken
     return telemetry.process(taken.queue, taken.task, taken.id, taken.tries, taken.trace, taken.incarnation)
+
+
+def _ended(span: telemetry.Processing, end: Dead) -> Dead:
+    span.outcome("dead", end.error.type)
+    return end
 
 
 def _encoded(span: telemetry.Processing, codec: Codec, value: object) -> Succeeded | Dead:
@@ -145,24 +176,30 @@ def classify(run: Run, error: BaseException) -> Outcome:
         case Interrupt.TIMEOUT:
             return timed_out(run)
         case None:
-            pass
+            return _raised(run, error)
+
+
+def _raised(run: Run, error: BaseException) -> Outcome:
     if isinstance(error, CorruptRecord):
         return corrupt(str(error))
     try:
-        return failed(run, describe(error), retryable=run.retry.applies(error, run.taken.tries))
+        if run.fallback_reason:  # it is the fallback that raised
+            return Dead(describe(error), "fallback")
+        return decisions.outcome(run, decisions.after_error(run, error), describe(error))
     except Exception as broken:  # noqa: BLE001 - a user's exception class can be as broken as it likes
         text = f"and it can't be described: {type_name(type(broken))}"
-        return Dead(RemoteError(type_name(type(error)), text))
+        return Dead(RemoteError(type_name(type(error)), text), "final")
 
 
 def timed_out(run: Run) -> Outcome:
     seconds = (run.timeout_ms or 0) / 1000
     error = RemoteError("TimeoutError", f"the attempt ran longer than its timeout of {seconds:g} s")
-    return failed(run, error, retryable=run.retry.applies(TimeoutError(), run.taken.tries))
+    return decisions.outcome(run, decisions.after_error(run, TimeoutError(), "timeout"), error)
 
 
-def failed(run: Run, error: RemoteError, *, retryable: bool) -> Outcome:
-    return Retried(error, run.retry.delay_ms(run.taken.tries)) if retryable else Dead(error)
+def child_died(run: Run, how: str) -> Outcome:
+    error = RemoteError("ChildDied", f"the child process that ran the job {how}")
+    return decisions.outcome(run, decisions.after_death(run), error)
 
 
 def describe(error: BaseException) -> RemoteError:

@@ -23,13 +23,15 @@ class Interrupt(Enum):
 
 
 class Run:
-    """`definition`, `retry` and `timeout_ms` are what the pipeline found; an executor runs it."""
+    """`definition`, `retry`, `timeout_ms` and `critical` are what the pipeline found; an executor runs it."""
 
     __slots__ = (
         "_lock",
         "_settled",
         "context",
+        "critical",
         "definition",
+        "fallback_reason",
         "interrupt",
         "is_held",
         "is_settling",
@@ -42,11 +44,15 @@ class Run:
         "timeout_ms",
     )
 
-    def __init__(self, taken: Taken, definition: Definition, retry: Retry, timeout_ms: int | None) -> None:
+    def __init__(
+        self, taken: Taken, definition: Definition, retry: Retry, timeout_ms: int | None, critical: bool = False
+    ) -> None:
         self.taken = taken
         self.definition = definition
         self.retry = retry
         self.timeout_ms = timeout_ms
+        self.critical = critical
+        self.fallback_reason = ""  # why its fallback was called
         self.context: CurrentJob | None = None
         self.interrupt: Interrupt | None = None
         self.taken_at = time.monotonic()
@@ -68,6 +74,11 @@ class Run:
     def is_waiting(self) -> bool:
         """It has not started, and nobody has decided that it is not to."""
         return not self.started_at and not self._settled
+
+    @property
+    def server_ms(self) -> float:
+        """The server's time now: what it was at the take, and what has passed since."""
+        return self.taken.taken_ms + (time.monotonic() - self.taken_at) * 1000
 
     @property
     def is_here(self) -> bool:

@@ -199,7 +199,7 @@ def _details(taken: Taken, outcome: Outcome) -> tuple[object, ...]:
         case Succeeded():
             return (outcome.result,)
         case Retried():
-            return outcome.delay_ms, record.write_error(outcome.error)
+            return outcome.delay_ms, record.write_error(outcome.error, outcome.fallback)
         case Dead():
             return (record.write_error(outcome.error),)
         case Parked():
@@ -244,8 +244,8 @@ def event_of(outcome: Outcome) -> tuple[Event, dict[str, Any]]:
     match outcome:
         case Succeeded():
             return Event.JOB_SUCCEEDED, {}
-        case Retried(error, delay_ms):
-            return Event.JOB_RETRIED, {"delay_ms": delay_ms, "error": error.type}
+        case Retried(error, delay_ms, reason):
+            return Event.JOB_RETRIED, {"delay_ms": delay_ms, "reason": reason, "error": error.type}
         case Dead(error, reason):
             return Event.JOB_DEAD, {"reason": reason, "error": error.type}
         case Parked(reason, delay_ms, _):

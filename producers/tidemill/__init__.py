@@ -39,6 +39,7 @@ from tidemill.errors import (
 from tidemill.job import Job, JobState
 from tidemill.once import Effect, once
 from tidemill.retry import Retry
+from tidemill.retry_calls import aretry_call, retry_call
 from tidemill.task import AsyncTask, Call, Task, call
 
 __version__ = "0.1.0"
@@ -55,6 +56,8 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "Job",
     "JobState",
     # Inside a job.
+    "retry_call",
+    "aretry_call",
     "current_job",
     "CurrentJob",
     "Fence",

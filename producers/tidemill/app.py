@@ -113,6 +113,8 @@ class Tidemill:
         priority: Priority = "normal",
         result_ttl: Duration | None = None,
         expires: Duration | None = None,
+        fallback: Callable[..., Any] | None = None,
+        critical: bool = False,
     ) -> _TaskDecorator:
         """Registers a function as a task.
 
@@ -122,6 +124,9 @@ class Tidemill:
             thread tasks get an exception at their next bytecode (a call into C is not interrupted).
         executor: "async" for `async def` (and only for it), else "thread" (default) or "process", or a plug-in's name.
         priority, result_ttl, expires: as in `using`.
+        fallback: a function of the same kind with the same arguments, called when the job would be dead, or when a
+            further attempt would begin less than 200 ms before `until` or `expires`; what it returns is the result.
+        critical: attempts are made until the last moment; those 200 ms do not count.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
         options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
@@ -134,10 +139,19 @@ class Tidemill:
 
         def register(function: Callable[..., Any], /) -> Any:
             definition = registration.define(
-                function, name=name, queue=queue, retry=retry, timeout_ms=timeout_ms, executor=executor
+                function,
+                name=name,
+                queue=queue,
+                retry=retry,
+                timeout_ms=timeout_ms,
+                executor=executor,
+                fallback=fallback,
+                critical=critical,
             )
             registration.add(definition, self.tasks)
             self.codec.carry_annotations(function)
+            if fallback is not None:
+                self.codec.carry_annotations(fallback)
             made: Task[..., Any] = (AsyncTask if definition.executor == "async" else Task)(
                 self.client, definition, options
             )

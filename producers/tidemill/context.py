@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # A progress text longer than this is cut: it is shown in one line of a terminal or a page.
 MAX_PROGRESS_CHARS: Final = 500
+# Several threads of one job may wait, and must wait for the same event.
+_MAKING: Final = threading.Lock()
 
 
 class Fence(NamedTuple):
@@ -33,7 +36,7 @@ class Fence(NamedTuple):
 class CurrentJob:
     """The running job. Its attributes are plain data; only `progress` reaches the server, and does not wait for it."""
 
-    __slots__ = ("_report", "_stop", "attempt", "client", "deadline", "fence", "id", "queue", "task")
+    __slots__ = ("_report", "_stop", "_stopped", "attempt", "client", "deadline", "fence", "id", "queue", "task")
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class CurrentJob:
         self.client: Client | None = None
         self._report = report
         self._stop = False
+        self._stopped: threading.Event | None = None  # made by the first that waits for it
 
     @property
     def should_stop(self) -> bool:
@@ -67,6 +71,16 @@ class CurrentJob:
     def request_stop(self) -> None:
         """For workers: sets `should_stop`."""
         self._stop = True
+        if self._stopped is not None:
+            self._stopped.set()
+
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Sleeps for so long, or until the job is to stop: then it returns True at once. For plain functions."""
+        if self._stopped is None:
+            with _MAKING:
+                self._stopped = self._stopped or threading.Event()
+        # In this order: `request_stop` notes it first, and then looks whether somebody waits.
+        return self._stop or self._stopped.wait(seconds)
 
     @property
     def remaining(self) -> float | None:

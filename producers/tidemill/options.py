@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
-from tidemill.retry import NO_RETRY, Retry
+from tidemill.retry import NO_RETRY, WIRE_KEYS, Retry
 from tidemill.wire import envelope
 
 Priority = Literal["high", "normal", "low"]
 OnConflict = Literal["return", "raise"]
 OnFull = Literal["raise", "block", "defer"]
 Duration = timedelta | float
+# What travels with a job, since its worker has to keep it.
+_CARRIED: Final = frozenset({"retry", "timeout", "critical"})
 
 
 class Choices(TypedDict, total=False):
@@ -30,7 +32,7 @@ class Choices(TypedDict, total=False):
     block_for: wait for so long at most; then QueueFull is raised all the same.
     expires: not to be started, or tried again, after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
-    retry, timeout: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
+    retry, timeout, critical: as for `@mill.task`, for this job; `retry_on` and `dont_retry_on` stay with the task.
     """
 
     queue: str
@@ -45,6 +47,7 @@ class Choices(TypedDict, total=False):
     result_ttl: Duration
     retry: Retry
     timeout: Duration
+    critical: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +98,21 @@ def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
         checked["expires_ms"] = validation.duration_ms("expires", choices["expires"], zero=False)
     if "result_ttl" in choices:
         checked["result_ttl_ms"] = validation.duration_ms("result_ttl", choices["result_ttl"])
-    if "retry" in choices or "timeout" in choices:
+    if not _CARRIED.isdisjoint(choices):
         checked["carried"] = _carried(choices, carried)
     return checked
 
 
 def _carried(choices: Choices, before: bytes) -> bytes:
-    """The options that travel with the job, since its worker has to keep them."""
+    """The options that travel with the job, those from `before` included."""
     carried: dict[str, object] = dict(cast(dict[str, object], envelope.unpack(before))) if before else {}
     if "retry" in choices:
-        carried["retry"] = _portable(retry_policy(choices["retry"])).to_wire()
+        carried = {key: value for key, value in carried.items() if key not in WIRE_KEYS}
+        carried |= _portable(retry_policy(choices["retry"])).to_wire()
     if "timeout" in choices:
         carried["timeout_ms"] = validation.duration_ms("timeout", choices["timeout"], zero=False)
+    if "critical" in choices:
+        carried["critical"] = validation.flag("critical", choices["critical"])
     return envelope.pack(carried)
 
 

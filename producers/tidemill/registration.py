@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tidemill import validation
+from tidemill import fallbacks, validation
 from tidemill.errors import InvalidInput
 from tidemill.names import module_name
 from tidemill.retry import Retry
@@ -22,11 +22,15 @@ def define(
     retry: Retry,
     timeout_ms: int | None,
     executor: str | None,
+    fallback: Callable[..., Any] | None,
+    critical: bool,
 ) -> Definition:
-    """The definition of a task. Raises InvalidInput for what is no function, a wrong name or executor."""
+    """The definition of a task. Raises InvalidInput for what is no function, a wrong name, executor or fallback."""
     if not inspect.isfunction(function):
         raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
     task = validation.task_name(_default_name(function) if name is None else name)
+    if fallback is not None:
+        fallbacks.check(task, function, fallback)
     return Definition(
         name=task,
         function=function,
@@ -34,6 +38,8 @@ def define(
         retry=retry,
         timeout_ms=timeout_ms,
         executor=_executor(task, executor, inspect.iscoroutinefunction(function)),
+        fallback=fallback,
+        critical=validation.flag("critical", critical),
         check=checker(function, task),
     )
 

@@ -44,6 +44,8 @@ class Definition:
     retry: Retry = NO_RETRY
     timeout_ms: int | None = None
     executor: str = "thread"
+    fallback: Callable[..., Any] | None = None
+    critical: bool = False
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 

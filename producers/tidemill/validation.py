@@ -102,3 +102,9 @@ def whole(name: str, value: object, least: int, most: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     raise InvalidInput(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidInput(f"{name} must be True or False, not {value!r}")

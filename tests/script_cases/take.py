@@ -47,6 +47,7 @@ def _taken(name: str, number: int = 1, lane: str = "normal", **changes: Any) -> 
         "trace": "",
         "error": b"",
         "incarnation": "w1",
+        "taken_ms": NOW,
     }
     return Taken(**{**usual, **changes})
 
@@ -152,6 +153,7 @@ CASES = [
                     due_ms=8,
                     trace="trace",
                     error=b"error",
+                    expires_ms=NOW + 1,
                 )
             ]
         ),

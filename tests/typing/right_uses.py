@@ -6,7 +6,20 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
-from tidemill import AsyncTask, Call, CurrentJob, Job, JobState, Retry, Task, Tidemill, call, current_job
+from tidemill import (
+    AsyncTask,
+    Call,
+    CurrentJob,
+    Job,
+    JobState,
+    Retry,
+    Task,
+    Tidemill,
+    aretry_call,
+    call,
+    current_job,
+    retry_call,
+)
 
 mill = Tidemill("redis://nowhere.invalid", deadline=timedelta(seconds=1))
 
@@ -19,6 +32,17 @@ def thumbnail(path: str, size: int = 128) -> str:
 @mill.task()
 async def ping(url: str) -> int:
     return len(url)
+
+
+def cached(path: str) -> str:
+    return path
+
+
+@mill.task(retry=Retry(backoff="decorrelated", until=timedelta(1)), fallback=cached, critical=True)
+def fetch(path: str) -> str:
+    assert_type(retry_call(len, path), int)
+    assert_type(retry_call(open, path, mode="rb", retry=Retry(until=5)).fileno(), int)
+    return path
 
 
 @mill.task(executor="plug-in", expires=5.5)
@@ -58,6 +82,7 @@ def print_result(job: Job[object]) -> None:
 async def async_calls() -> None:
     coroutine: Coroutine[Any, Any, int] = ping("example.org")
     assert_type(await coroutine, int)
+    assert_type(await aretry_call(ping, "example.org", retry=Retry(until=datetime(2030, 1, 1, tzinfo=UTC))), int)
     assert_type(await ping.aenqueue("example.org"), Job[int])
     assert_type(await (await ping.using(queue="slow").aenqueue_in(5, "example.org")).aresult(), int)
     assert_type(await thumbnail.aenqueue("cat.jpg"), Job[str])

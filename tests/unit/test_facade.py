@@ -12,7 +12,7 @@ PUBLIC = {
     *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry"),
     *("Job", "JobState"),
     *("Report", "Finding"),
-    *("current_job", "CurrentJob", "Fence", "once", "Effect"),
+    *("retry_call", "aretry_call", "current_job", "CurrentJob", "Fence", "once", "Effect"),
     *("TidemillError", "InvalidInput", "UnserializableValue", "PayloadTooLarge", "QueueFull", "JobExists"),
     *("JobNotFound", "JobFailed", "JobExpired", "JobCancelled", "CorruptRecord", "RemoteError"),
     *("ServerUnavailable", "EnqueueUnknown", "ServerUnsuitable", "StaleAttempt", "EffectUnknown"),

@@ -106,7 +106,7 @@ WRONG_RETRIES: list[tuple[dict[str, Any], str]] = [
     ({"max_attempts": 0}, "Retry.max_attempts must be a whole number from 1 to 1000, not 0"),
     ({"max_attempts": True}, "Retry.max_attempts must be a whole number from 1 to 1000, not True"),
     ({"max_attempts": 2.5}, "Retry.max_attempts must be a whole number from 1 to 1000, not 2.5"),
-    ({"backoff": "random"}, "Retry.backoff 'random' is not valid: one of 'constant', 'linear', 'exponential'"),
+    ({"backoff": "random"}, "Retry.backoff 'random' is not valid: one of 'constant', 'linear', 'exponential', "),
     ({"base": -1}, "Retry.base must be 0 to 86400, not -1"),
     ({"factor": 0.5}, "Retry.factor must be 1 to 100, not 0.5"),
     ({"cap": "1h"}, "Retry.cap must be a number, not '1h'"),
@@ -115,6 +115,22 @@ WRONG_RETRIES: list[tuple[dict[str, Any], str]] = [
     ({"retry_on": OSError}, "Retry.retry_on must be a tuple of exception classes, as (OSError,), not "),
     ({"retry_on": (OSError, "ValueError")}, "Retry.retry_on must be a tuple of exception classes"),
     ({"dont_retry_on": [OSError]}, "Retry.dont_retry_on must be a tuple of exception classes"),
+    ({"until": "soon"}, "Retry.until must be a timedelta or a number of seconds, not 'soon'"),
+    ({"until": True}, "Retry.until must be a timedelta or a number of seconds, not True"),
+    ({"until": 0}, "Retry.until must be more than 0 to 3660 days, not 0"),
+    ({"until": timedelta(seconds=-1)}, "Retry.until must be more than 0 to 3660 days, not "),
+    ({"until": datetime(2030, 1, 1)}, "Retry.until must know its time zone"),  # noqa: DTZ001
+    ({"until": datetime(3030, 1, 1, tzinfo=UTC)}, "is more than 3660 days ahead"),
+    # Contradictions.
+    ({"until": 0.5, "base": 1}, "Retry.until 0.5 is over before a second attempt can begin, which is 0.5 s after"),
+    ({"until": 1, "base": 1, "backoff": "decorrelated"}, "which is 1 s after the first at the earliest"),
+    (
+        {"backoff": "decorrelated", "factor": 4},
+        "Retry.factor 4 and Retry.jitter 0.5 are not for backoff='decorrelated'",
+    ),
+    ({"backoff": "decorrelated", "jitter": 0}, "Retry.factor 2.0 and Retry.jitter 0 are not for"),
+    ({"retry_on": (ConnectionError,), "dont_retry_on": (OSError,)}, "nothing would be tried again"),
+    ({"dont_retry_on": (Exception,)}, "nothing would be tried again; for one attempt say max_attempts=1"),
 ]
 
 

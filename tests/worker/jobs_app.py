@@ -195,3 +195,19 @@ def say_in_child(text: str) -> None:
 @mill.task(executor="process")
 def not_carried() -> object:
     return object()
+
+
+def _give_up(journal: str, how: str) -> str:
+    job = current_job()
+    note(journal, f"fallback {job.attempt}")
+    return f"instead of {how}"
+
+
+@mill.task(executor="process", timeout=2, fallback=_give_up, retry=Retry(max_attempts=2, base=0.01))
+def has_a_fallback(journal: str, how: str) -> str:
+    note(journal, f"try {current_job().attempt}")
+    if how == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "hang":
+        wait_for(f"{journal}.never")
+    raise ValueError(how)

@@ -201,11 +201,12 @@ def test_what_a_child_says_is_an_outcome() -> None:
     assert outcome_of(Frame({"kind": "succeeded"}, b"\x01")) == Succeeded(b"\x01")
     assert outcome_of(Frame({"kind": "parked", "reason": "r", "delay_ms": 5}, b"")) == Parked("r", 5)
     retried, dead = (
-        outcome_of(Frame({"kind": kind, "delay_ms": 5, "reason": "r", **error}, b"")) for kind in ("retried", "dead")
+        outcome_of(Frame({"kind": kind, "delay_ms": 5, "reason": "r", "fallback": "f", **error}, b""))
+        for kind in ("retried", "dead")
     )
     assert isinstance(retried, Retried)
     assert isinstance(dead, Dead)
-    assert (retried.delay_ms, dead.reason) == (5, "r")
+    assert (retried.delay_ms, retried.reason, retried.fallback, dead.reason) == (5, "r", "f", "r")
 
 
 def test_how_a_process_ended_is_said_in_words() -> None:

@@ -27,7 +27,7 @@ from tidemill.errors import RemoteError
 from tidemill.lifecycle import exempt_what_is_loaded
 from tidemill.loading import load_app
 from tidemill.wire.scripts import Taken
-from tidemill_consumers import pipeline
+from tidemill_consumers import decisions, pipeline
 from tidemill_consumers.executors.frames import Channel, Frame, encode
 from tidemill_consumers.executors.permits import PermitReader
 from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
@@ -36,6 +36,8 @@ from tidemill_consumers.run import Run
 # The memory is looked at after so much time, and not after each of many short jobs: in this time a job can't grow by
 # more than a few dozen megabytes.
 _MEMORY_SECONDS: Final = 0.005
+# Of a job, what only those need that have a fallback or a deadline for their attempts.
+_TIMES: Final = ("created_ms", "expires_ms", "taken_ms", "error")
 
 
 def main(app_path: str, descriptor: int, permits: int) -> None:
@@ -64,7 +66,8 @@ def _serve(mill: Tidemill, channel: Channel, permits: PermitReader) -> None:
     """Until there are no more permits."""
     looked_at = 0.0
     while (number := permits.next()) is not None and (frame := _job(channel, number)) is not None:
-        outcome = _run(mill, channel, _taken(frame))
+        taken_at = frame.message.pop("taken_at", None)
+        outcome = _run(mill, channel, _taken(frame), taken_at)
         _flush()
         message, payload = _message(outcome)
         now = time.monotonic()
@@ -91,8 +94,9 @@ def _ignore_signals() -> None:
         signal.signal(number, ignore)
 
 
-def job_frame(number: int, taken: Taken) -> bytes:
+def job_frame(number: int, run: Run) -> bytes:
     """What the worker sends of a job: what is used here. Raises InvalidInput for what is no text."""
+    taken = run.taken
     message: dict[str, object] = {
         "number": number,
         "id": taken.id,
@@ -104,6 +108,10 @@ def job_frame(number: int, taken: Taken) -> bytes:
         "trace": taken.trace,
         "incarnation": taken.incarnation,
     }
+    if decisions.has_rules(run):
+        message["taken_at"] = run.taken_at  # all processes of a machine have one monotonic clock
+        for name in _TIMES:
+            message[name] = getattr(taken, name)
     return encode(message, taken.body)
 
 
@@ -115,16 +123,19 @@ def _job(channel: Channel, number: int) -> Frame | None:
 
 
 def _taken(frame: Frame) -> Taken:
-    return Taken(**frame.message, body=frame.payload, lane=0, entry="", crashes=0, created_ms=0, due_ms=0, error=b"")
+    unused: dict[str, Any] = {"created_ms": 0, "error": b""}
+    return Taken(**{**unused, **frame.message}, body=frame.payload, lane=0, entry="", crashes=0, due_ms=0)
 
 
-def _run(mill: Tidemill, channel: Channel, taken: Taken) -> Outcome:
+def _run(mill: Tidemill, channel: Channel, taken: Taken, taken_at: float | None) -> Outcome:
     def report(_: Run, fraction: float, text: str) -> None:
         channel.send({"kind": "progress", "attempt": taken.attempt, "id": taken.id, "at": fraction, "text": text})
 
     run = pipeline.resolve(taken, mill.tasks)
     if not isinstance(run, Run):
         return run
+    if taken_at is not None:
+        run.taken_at = taken_at
     try:
         return pipeline.call_sync(run, run.start(report), mill.client)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
@@ -153,8 +164,9 @@ def _message(outcome: Outcome) -> tuple[dict[str, object], bytes]:
     match outcome:
         case Succeeded(result):
             return {}, result
-        case Retried(error, delay_ms):
-            return {"kind": "retried", "delay_ms": delay_ms, **_error(error)}, b""
+        case Retried(error, delay_ms, reason, fallback):
+            message = {"kind": "retried", "delay_ms": delay_ms, "reason": reason, "fallback": fallback}
+            return {**message, **_error(error)}, b""
         case Dead(error, reason):
             return {"kind": "dead", "reason": reason, **_error(error)}, b""
         case Parked(reason, delay_ms, _):
@@ -177,4 +189,6 @@ def outcome_of(frame: Frame) -> Outcome:
             return Parked(message["reason"], message["delay_ms"])
         case kind:
             error = RemoteError(message["type"], message["message"], message["traceback"])
-            return Retried(error, message["delay_ms"]) if kind == "retried" else Dead(error, message["reason"])
+            if kind == "retried":
+                return Retried(error, message["delay_ms"], message["reason"], message["fallback"])
+            return Dead(error, message["reason"])

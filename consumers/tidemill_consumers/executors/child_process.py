@@ -89,7 +89,7 @@ class ChildProcess:
     def add(self, run: Run) -> None:
         """To what `send` sends. Raises InvalidInput for a job that can't be sent."""
         number = self._last_number + 1
-        self._frames[number] = child.job_frame(number, run.taken)
+        self._frames[number] = child.job_frame(number, run)
         self._last_number = number
         self.runs[number] = run
         run.place = self

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from tidemill import telemetry
-from tidemill.errors import InvalidInput, RemoteError
+from tidemill.errors import InvalidInput
 from tidemill.telemetry import Event
 from tidemill_consumers import pipeline
 from tidemill_consumers.background import background
@@ -276,8 +276,7 @@ class ProcessExecutor:
         running = [*one.runs.values()]  # one at most
         code = self._end(one, _why(one))
         for run in running:
-            error = RemoteError("ChildDied", f"the child process that ran the job {how_it_ended(code)}")
-            self._finish(run, pipeline.failed(run, error, retryable=run.taken.tries < run.retry.max_attempts))
+            self._finish(run, pipeline.child_died(run, how_it_ended(code)))
         one.runs.clear()
         self._waiting.extendleft(reversed(taken.values()))
         if not one.is_up:

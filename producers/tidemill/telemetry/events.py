@@ -32,8 +32,11 @@ class Event(Enum):
 
     JOB_STARTED = "job.started", DEBUG, "job started", "job_id task queue attempt worker"
     JOB_SUCCEEDED = "job.succeeded", DEBUG, "job succeeded", "job_id task queue attempt duration_ms"
-    JOB_RETRIED = "job.retried", INFO, "job will be retried", "job_id task queue attempt delay_ms error"
+    JOB_RETRIED = "job.retried", INFO, "job will be retried", "job_id task queue attempt delay_ms reason error"
+    JOB_FALLBACK = "job.fallback", WARNING, "job takes its fallback", "job_id task queue attempt reason error"
     JOB_DEAD = "job.dead", ERROR, "job is a dead letter", "job_id task queue attempt reason error"
+    CALL_RETRIED = "call.retried", INFO, "call will be made again", "function attempt delay_ms reason error"
+    CALL_FAILED = "call.failed", INFO, "call is not made again", "function attempt reason error"
     JOB_PARKED = "job.parked", INFO, "job parked", "job_id task queue attempt delay_ms reason"
     JOB_RELEASED = "job.released", INFO, "job handed back", "job_id task queue attempt reason"
     JOB_RECOVERED = (

@@ -8,7 +8,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `s` | state: scheduled, ready, running, succeeded, dead, cancelled, expired |
 | `q` `t` `p` | queue, task, priority (absent: normal) |
 | `b` `b1` `b2` `b3` | the arguments (msgpack), in parts of 60 bytes when they are short |
-| `o` | options that differ from the task's (msgpack): retry, timeout |
+| `o` | options that differ from the task's (msgpack): retry, timeout, critical |
 | `c` `d` `j` `f` | times in ms: created, due (if it was ever delayed), started, finished |
 | `n` | expires: not to be started after this time, ms |
 | `z` | result ttl, ms (absent: the worker's default) |
@@ -24,7 +24,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `g` | trace parent (W3C) |
 | `m` | progress (msgpack: fraction, text) |
 | `r` | result (msgpack; absent: None) |
-| `e` | last error (msgpack: type, message, traceback) |
+| `e` | last error (msgpack: type, message, traceback; fallback: why its next attempt is only for the task's fallback) |
 """
 
 from __future__ import annotations
@@ -115,8 +115,23 @@ def read_error(data: bytes) -> RemoteError | None:
             raise CorruptRecord(f"an error field holds {type(other).__name__}, not type, message, traceback")
 
 
-def write_error(error: RemoteError) -> bytes:
-    return envelope.pack({"type": error.type, "message": error.message, "traceback": error.traceback})
+def write_error(error: RemoteError, fallback: str = "") -> bytes:
+    """`fallback`: why the next attempt is only for the task's fallback. Workers that don't know it read the rest."""
+    fields = {"type": error.type, "message": error.message, "traceback": error.traceback}
+    return envelope.pack({**fields, "fallback": fallback} if fallback else fields)
+
+
+def read_fallback(data: bytes) -> str:
+    """Why this attempt is only for the task's fallback; "": it is not."""
+    try:
+        found = envelope.unpack(data) if data else None
+    except CorruptRecord:  # a foreign hand's: it says nothing
+        return ""
+    match found:
+        case {"fallback": str(why)}:
+            return why
+        case _:
+            return ""
 
 
 def read_progress(data: bytes) -> tuple[float, str] | None:

@@ -6,8 +6,8 @@ runs only what a holder of a key has enqueued, as it was enqueued. A signed body
     C1 | version 01 | flags | length of key id | key id | expiry, 8 bytes ms, if flag 02 | MAC, 16 bytes | payload
 
 C1 is the one byte that never occurs as the first of MessagePack, so a plain body can't be mistaken for a signed one.
-The MAC covers the header, then each of these behind its length: prefix, queue, task, options (retry, timeout), and the
-job's id; last the payload. So neither a part of it nor the whole can be moved to another job. The body of a recurring
+The MAC covers the header, then each of these behind its length: prefix, queue, task, options (as retry, timeout), and
+the job's id; last the payload. So neither a part of it nor the whole can be moved to another job. That of a recurring
 job is bound to the recurring name instead of the id (flag 01): its schedulers have no keys, and name the occurrences.
 
 What changes in a job's life (state, attempts, due time, fence, priority) is not covered: see docs/security.md.

@@ -45,6 +45,8 @@ class Taken:
     trace: str
     error: bytes
     incarnation: str
+    expires_ms: int = 0
+    taken_ms: int = 0  # by the server's clock
 
     @property
     def tries(self) -> int:
@@ -167,7 +169,7 @@ class Working(Shard):
         def parse(reply: Any) -> Takings | None:
             if reply[0] == b"lost":
                 return None
-            jobs = [_taken(row, queues, incarnation) for row in reply[3]]
+            jobs = [_taken(row, queues, incarnation, reply[4]) for row in reply[3]]
             paused = frozenset(queues[(int(index) - 2) // 4] for index in reply[1])
             return Takings(jobs, paused, bool(reply[2]))
 
@@ -269,9 +271,10 @@ class Working(Shard):
         return parse
 
 
-def _taken(row: Any, queues: Sequence[str], incarnation: str) -> Taken:
+def _taken(row: Any, queues: Sequence[str], incarnation: str, now_ms: int) -> Taken:
     """One row of take.lua: stream index, entry, id, then the record's fields from `a` on."""
-    index, entry, job_id, attempt, uncounted, task, body, *more, options, crashes, created, due, trace, error = row
+    index, entry, job_id, attempt, uncounted, task, body, b1, b2, b3, options, *row = row
+    crashes, created, due, trace, error, *expires = row
     queue, lane = divmod(int(index) - 3, 4)
     return Taken(
         text(job_id),
@@ -281,7 +284,7 @@ def _taken(row: Any, queues: Sequence[str], incarnation: str) -> Taken:
         int(attempt),
         whole(uncounted),
         text(task),
-        b"".join([body or b"", *filter(None, more)]),
+        b"".join([body or b"", *filter(None, (b1, b2, b3))]),
         options or b"",
         whole(crashes) if crashes else 0,
         whole(created),
@@ -289,4 +292,6 @@ def _taken(row: Any, queues: Sequence[str], incarnation: str) -> Taken:
         text(trace) if trace else "",
         error or b"",
         incarnation,
+        whole(expires[0]) if expires else 0,
+        now_ms,
     )

@@ -6,9 +6,9 @@
 -- ARGV  1 now  2 incarnation  3 slots  4 reserved for low  5 reserved for normal  6 result ttl ms  7 most kept
 --       then for each ticket that was delivered before: index of its stream in KEYS, entry id, job id
 -- returns {'lost'} when this incarnation holds no lease;
---         {'ok', paused, missing, jobs}: paused = indexes of the settings of paused queues, missing = indexes of
+--         {'ok', paused, missing, jobs, now}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
---         of its record}
+--         of its record, and n where it has one}
 -- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
@@ -113,6 +113,7 @@ local function start(index, entry, id, may_be_stray)
     record.b or false, record.b1 or false, record.b2 or false, record.b3 or false, record.o or false,
     record.k or false, record.c or false, record.d or false, record.g or false, record.e or false,
   }
+  if record.n then jobs[#jobs][17] = record.n end
   return 1
 end
 
@@ -177,4 +178,4 @@ for settings = 2, #KEYS, 4 do
 end
 for index, entries in pairs(stale) do drop_tickets(KEYS[index], entries) end
 for name, ids in pairs(ended) do event(name, ids) end
-return { 'ok', paused, missing, jobs }
+return { 'ok', paused, missing, jobs, now }
