@@ -18,7 +18,7 @@ from tidemill_consumers.executors.child import outcome_of, resident_megabytes
 from tidemill_consumers.executors.child_process import how_it_ended
 from tidemill_consumers.executors.frames import Channel, Frame
 from tidemill_consumers.intake import Intake
-from tidemill_consumers.outcomes import Dead, Outcome, Parked, Retried, Succeeded
+from tidemill_consumers.outcomes import Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.run import Interrupt, Run
 from tidemill_consumers.runs import Runs
@@ -75,6 +75,17 @@ def test_the_same_job_can_be_held_twice_under_two_names() -> None:
     assert runs.add([old, new]) == ([old, new], [])
     assert runs.remove(old.taken) == []
     assert runs.all() == [new]
+
+
+def test_what_is_being_handed_back_is_not_held_any_more(mill: Tidemill) -> None:
+    """It may come back before the server's answer, and must not be taken for what is held already."""
+    worker = Worker(mill, WorkerSettings())
+    jobs = [run_of(name).taken for name in ("back", "done")]
+    worker.intake.hold(jobs)
+    worker.decided([(jobs[0], Released()), (jobs[1], Succeeded(b""))])
+    assert worker.intake.held_jobs("w") == {"done"}
+    worker.settled(jobs)
+    assert worker.intake.held_jobs("w") == set()
 
 
 def test_a_run_that_was_handed_back_does_not_wait_any_more() -> None:
