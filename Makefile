@@ -38,7 +38,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),$(PYTHONS)); do \
 .NOTPARALLEL:
 .PHONY: help setup install check format demo lock clean
 .PHONY: test test-servers test-redis7 test-redis8 test-cluster coverage-html
-.PHONY: bench bench-quick bench-setup concurrency properties simulate chaos chaos-drain sentinel mutants
+.PHONY: bench bench-quick bench-setup scenarios concurrency properties simulate chaos chaos-drain sentinel mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ bench-quick: bench-setup ## Every benchmark with small counts, in a minute: show
 
 # A stamp of its own: even with nothing to do, pip takes longer than most of the quick measurements.
 BENCH_STAMP := $(VENV)/tidemill-bench-setup
+
+scenarios: bench-setup ## Overload on real processes, checked and drawn: SERVER=valkey
+	PYTHONPATH=tests $(BIN)/python -m scenarios --server $(SERVER) --plots docs/images
 
 concurrency: bench-setup ## Algorithms of concurrency limits in simulated worlds: writes docs/concurrency.md and its plots
 	PYTHONPATH=tests $(BIN)/python -m concurrency --markdown docs/concurrency.md --plots docs/images

@@ -86,7 +86,7 @@ class Session:
             self.disturb(lambda: time.monotonic() >= until)
             self.heal_and_drain()
             self.stop()
-            return self._look()
+            return self.look()
         finally:
             self.close()
 
@@ -156,7 +156,7 @@ class Session:
         with Tidemill(f"unix://{self._socket}") as mill:
             self.remarks += [f"the doctor found {one.kind} {one.key}: {one.seen}" for one in mill.doctor().findings]
 
-    def _look(self) -> figures.Outcome:
+    def look(self) -> figures.Outcome:
         self._follower.close()
         witness.take_census(self.server, self._recorder)
         self.examine_server()

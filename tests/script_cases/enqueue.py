@@ -418,6 +418,17 @@ CASES = [
     ),
     Case(
         "enqueue",
+        "those that did get in have to go first",
+        {"queues": {"q"}, "queue:q": {**RATED, "limit": "1"}},
+        _enqueue_partially(A, ("b", "", b"body"), ("c", "", b"body")),
+        {"queues": {"q"}, "queue:q": {**RATED, "limit": "1"}, **READY},
+        Pressed(
+            Fullness(3000, "jobs", 0, 1, 2000),
+            [Enqueued("ready", "", "ready"), Enqueued("full", "", ""), Enqueued("full", "", "")],
+        ),
+    ),
+    Case(
+        "enqueue",
         "few jobs are no rate yet",
         {
             "queues": {"q"},
@@ -479,7 +490,7 @@ CASES = [
         {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
         _enqueue_deferring(A, ("b", "", b"body"), ("c", "", b"body")),
         {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _full(2500, "jobs", 2, 2, 1320),
+        _full(2500, "jobs", 2, 2, 3000),
     ),
     Case(
         "enqueue",
@@ -522,7 +533,7 @@ CASES = [
             "ready:q:high": tickets("b"),
             "ready:q:normal": tickets("c"),
         },
-        _full(0, "deadline", 2_000, 1_999, 1_000),
+        _full(0, "deadline", 2_000, 1_999, 1),
     ),
     Case(
         "enqueue",

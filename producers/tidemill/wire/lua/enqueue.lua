@@ -12,7 +12,7 @@
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
 --         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
---         room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, ms until there is room};
+--         room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, the difference};
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
@@ -85,7 +85,7 @@ local share, which = -1, nil
 if admission then
   share, which = admission.fullness(#news + refused, bytes + refused_bytes)
   if share > ALL and refused == 0 then
-    local ms = admission.ms_until_room(share)
+    local ms = admission.ms_until_room(0, 0, #news, bytes)
     local due = math.max(job.due, now + (ms == '' and DEFER_MS or ms))
     if ARGV[12] ~= 'defer' or share > MOST_DEFERRED or job.expires and due >= job.expires then
       return { 0, admission.describe(share, which, ms) }
@@ -97,7 +97,7 @@ if admission then
   end
   local wait = job.expires and code == 'ready' and admission.wait_ms(job.priority)
   if wait and wait > job.expires - now then
-    return { 0, 0, 'deadline', wait, job.expires - now, admission.ms_until_room(ALL) }
+    return { 0, 0, 'deadline', wait, job.expires - now, wait - (job.expires - now) }
   end
 end
 
@@ -111,7 +111,7 @@ if admission then admission.note_sizes(#news, bytes) end
 for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
-local ms = refused > 0 and admission.ms_until_room(share) or ''
+local ms = refused > 0 and admission.ms_until_room(#news, bytes, refused, refused_bytes) or ''
 local pressed = { 4, admission.describe(share, which, ms) }
 pressed[#pressed + 1] = replies
 return pressed

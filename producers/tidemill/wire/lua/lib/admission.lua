@@ -48,12 +48,18 @@ local function admission_of(queue, settings, now)
     return rate
   end
 
-  -- In how many ms the queue is below PRESSURE again, if nothing more comes; '': not known.
-  function admission.ms_until_room(share)
+  -- Of the jobs held, with these: how many have to go until no more than `share` is used.
+  local function surplus(share, jobs, bytes)
+    return (held + jobs) * math.max(0, 1 - share / math.max(admission.fullness(jobs, bytes), 1))
+  end
+
+  -- In how many ms the queue is below PRESSURE again, with the jobs that got in, and has room for those that did not, if
+  -- nothing else comes; '': not known.
+  function admission.ms_until_room(jobs, bytes, refused, refused_bytes)
     local rate = drain_rate()
     if not rate or rate == 0 then return '' end
-    local surplus = held * math.max(0, 1 - PRESSURE / math.max(share, 1))
-    return math.ceil(math.max(surplus, 1) * 1e6 / rate)
+    local first, then_all = surplus(PRESSURE, jobs, bytes), surplus(ALL, jobs + refused, bytes + refused_bytes)
+    return math.ceil(math.max(first, then_all, 1) * 1e6 / rate)
   end
 
   -- How long a new job of this priority would wait, in ms; nil: not known.
