@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ from worker.processes import running
 LETTERS = 400
 SECONDS = 60
 COMMAND = ("dead", "retry", "--queue", "default", "--rate", "100/s", "--by", "ann")
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """What a shell runs in the background ignores SIGINT, and so does all that it starts: these tests among it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _retried(mill: Tidemill) -> int:
