@@ -461,7 +461,14 @@ CASES = [
         _enqueue(A),
         {
             "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "2", "succeeded": "50", "drained": "50", "drained_ms": str(NOW)},
+            "queue:q": {
+                "known": "1",
+                "limit": "2",
+                "succeeded": "50",
+                "drained": "50",
+                "drained_ms": str(NOW),
+                "drain_rate": "",
+            },
             "wheel:q": {"x": 1, "y": 2},
         },
         _full(1500, "jobs", 2, 2),

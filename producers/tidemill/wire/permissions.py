@@ -47,7 +47,7 @@ _PRODUCER: Final[Grants] = {
     "expiring": "zadd zrange zrem",
     "unique:*": "get set del",
     "queues": "sadd",
-    "queue:*": "hget hmget hset hdel hincrby",
+    "queue:*": "hget hmget hset hincrby",
     "tasks": "hget",
     "recurring": "hget hset hdel",
     "occurrences": "zadd zscore zrem",

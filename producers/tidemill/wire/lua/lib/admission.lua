@@ -39,7 +39,8 @@ local function admission_of(queue, settings, now)
     local known, passed = whole(seen[3]), ended - whole(seen[1], ended)
     if since > 60000 or since < 0 or passed < 0 then
       redis.call('HSET', key, 'drained', ended, 'drained_ms', now)
-      redis.call('HDEL', key, 'drain_rate')
+      -- Not deleted: who enqueues has no right to delete settings of a queue.
+      if known then redis.call('HSET', key, 'drain_rate', '') end
       return nil
     end
     local rate = since > 0 and math.floor(passed * 1e6 / since)
