@@ -46,7 +46,7 @@ def test_a_queue_that_fills_up_is_told_of_once_in_a_while(
         for _ in range(3):
             with pytest.raises(QueueFull):
                 noop.enqueue()
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "tidemill.queue"] == [
         "queue is filling up, or full queue=q reason=jobs used=0 limit=2"
     ]
 

@@ -117,7 +117,8 @@ def test_a_call_that_is_under_way_when_the_job_is_stopped_is_not_made_again(
         with pytest.raises(JobCancelled):
             job.result(timeout=PATIENCE_SECONDS)
     assert made == [1]
-    assert ["reason=stop" in record.getMessage() for record in caplog.records] == [True]
+    calls = [record.getMessage() for record in caplog.records if record.name == "tidemill.call"]
+    assert ["reason=stop" in message for message in calls] == [True]
 
 
 def test_what_the_calls_could_not_mend_the_job_tries_again_and_asks_when(mill: Tidemill) -> None:
