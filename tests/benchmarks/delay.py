@@ -15,15 +15,16 @@ from random import Random
 
 from benchmarks.system import TEXT
 
-# Jobs that a producer enqueues in a second, in calls for a millisecond each, on a slow day: all are there before the
-# first is due.
+# Jobs that a producer enqueues in a second, and calls for a millisecond's jobs that it makes, on a slow day: all are
+# there before the first is due.
 ENQUEUED_PER_SECOND = 12_000
+CALLS_PER_SECOND = 1_500
 LEAD_SECONDS = 1.0
 
 
-def lead_seconds(jobs: int) -> float:
-    """How long before the first of so many jobs is due the producer is to begin."""
-    return LEAD_SECONDS + jobs / ENQUEUED_PER_SECOND
+def lead_seconds(jobs: int, seconds: float) -> float:
+    """How long before the first is due the producer is to begin, of so many jobs that are due within so long."""
+    return LEAD_SECONDS + jobs / ENQUEUED_PER_SECOND + min(jobs, seconds * 1000) / CALLS_PER_SECOND
 
 
 def dues_ms(pattern: str, jobs: int, seconds: float) -> list[int]:

@@ -65,7 +65,7 @@ class Run:
 
     def delay(self, pattern: str, jobs: int, seconds: float) -> dict[str, float]:
         """What the producer of delayed jobs prints: see `delay.py`. Raises DoesNotCount if some were due too early."""
-        answer = self.program("delay", pattern, jobs, seconds, lead_seconds(jobs))
+        answer = self.program("delay", pattern, jobs, seconds, lead_seconds(jobs, seconds))
         if answer["left_ms"] < 0:
             raise DoesNotCount(f"{-answer['left_ms']:.0f} ms of the run were over before all was enqueued")
         return answer
