@@ -142,15 +142,14 @@ if hasattr(os, "register_at_fork"):
 class _Listener:
     """The thread that listens, and its connection."""
 
-    def __init__(
-        self, target: Target, keys: Keys, on_over: Callable[[str], None], on_connected: Callable[[], None]
-    ) -> None:
+    def __init__(self, target: Target, keys: Keys, on_over: Callable[[str], None], on_back: Callable[[], None]) -> None:
         self.name: Final = new_id()
         self.listening: Final = threading.Event()
         self._target = target
         self._channel = keys.waiter(self.name)
         self._on_over = on_over
-        self._on_connected = on_connected
+        self._on_back = on_back
+        self._has_listened = False
         self._closed = threading.Event()
         self._line: Line | None = None
         self._thread = threading.Thread(target=self._listen, name="tidemill-waiter", daemon=True)
@@ -187,8 +186,10 @@ class _Listener:
         try:
             line.subscribe([self._channel])
             self._line = line
+            if self._has_listened:
+                self._on_back()  # something may have ended while nobody listened
+            self._has_listened = True
             self.listening.set()
-            self._on_connected()  # what ended while nobody listened
             while not self._closed.is_set():
                 heard = line.messages(_LISTEN_SECONDS)
                 for _, job_id in heard:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+from cli.in_process import Group
 from dead_letters.letters import make_letters
 from tidemill import RemoteError, Tidemill
 from tidemill.commands.dead import Seen
-from tidemill.commands.root import tidemill
 from tidemill.dead_letters import BulkResult
 from tidemill.wire.command import Command
 
@@ -22,16 +19,8 @@ DAY_MS = 86_400_000
 KEY_ERROR = RemoteError("KeyError", "'size'\nis missing", "a traceback")
 
 
-def run(url: str, *arguments: str) -> Result:
-    result = CliRunner().invoke(tidemill, ["dead", *arguments, "--url", url])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
-def answer(url: str, *arguments: str) -> Any:
-    result = run(url, *arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+GROUP = Group("dead")
+run, answer = GROUP.run, GROUP.answer
 
 
 def test_letters_are_listed_by_filter_and_page(mill: Tidemill, url: str) -> None:

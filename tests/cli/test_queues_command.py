@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
-from click.testing import CliRunner, Result
 
+from cli.in_process import Group
 from tidemill import QueueFull, Tidemill, call
-from tidemill.commands.root import tidemill
 
-
-def run(url: str, *arguments: str, typed: str | None = None) -> Result:
-    result = CliRunner().invoke(tidemill, ["queues", *arguments, "--url", url], input=typed)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
-def answer(url: str, *arguments: str) -> Any:
-    result = run(url, *arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+GROUP = Group("queues")
+run, answer = GROUP.run, GROUP.answer
 
 
 def test_queues_are_listed_with_their_figures(mill: Tidemill, url: str) -> None:

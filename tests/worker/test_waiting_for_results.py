@@ -10,6 +10,17 @@ from commands_seen import commands_during
 from conditions import eventually
 from servers import Server
 from tidemill import JobCancelled, Tidemill
+from tidemill.waiter import Waiter
+
+
+def test_the_first_who_waits_is_not_woken_for_nothing(mill: Tidemill) -> None:
+    waiter = Waiter(mill.client.target, mill.client.scripts.keys)
+    wakeup = waiter.register("a job")
+    wakeup.until_heard(10)
+    assert wakeup.is_heard
+    assert not wakeup.wait(0.2)
+    waiter.close()
+    assert wakeup.wait(10)
 
 
 def test_a_process_that_waits_for_a_result_sends_nothing_meanwhile(mill: Tidemill, server: Server) -> None:
