@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
-from commands_seen import commands_during
+from commands_seen import commands_seen
 from proxy import Proxy
 from servers import Server
 from tidemill import ServerUnavailable
@@ -80,9 +79,7 @@ def test_a_connection_that_swallows_answers_is_given_up_when_the_read_is_late(se
 
 def test_the_protocol_is_the_second_and_nobody_asks_for_another(server: Server, url: str) -> None:
     asking_for_another = f"{url}{'&' if '?' in url else '?'}protocol=3"
-    connecting = threading.Timer(0.2, lambda: open_line(Target(lambda: asking_for_another)).close())
-    connecting.start()
-    seen = commands_during(server, 1.0)
-    connecting.join()
+    with commands_seen(server) as seen:
+        open_line(Target(lambda: asking_for_another)).close()
     assert any('"INFO"' in one.upper() for one in seen)
     assert not [one for one in seen if '"HELLO"' in one.upper()]
