@@ -14,6 +14,10 @@ from typing import TypeGuard, cast
 
 from tidemill.errors import CorruptRecord
 
+# Arguments or a result as bytes. Larger data belongs into a store of its own: every job passes through the
+# server's memory, its append-only file and its replicas.
+MAX_PAYLOAD_BYTES = 256 * 1024
+
 # Lists, maps, tuples, sets and dataclasses within one another, in one argument or in a result. Far more than
 # data has, and few enough that neither side's recursion comes near Python's limit of 1000.
 MAX_DEPTH_LEVELS = 64
