@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 from chaos.checker import Violation
 from chaos.reading import History
+
+# So many of the slowest recoveries are told one by one: of a few dozen, they are what a p99 is made of.
+_SLOWEST: Final = 3
 
 
 @dataclass(slots=True)
@@ -47,6 +51,14 @@ class Recovery:
     kind: str
     seconds: float
     net_seconds: float
+    hit: str
+    meanwhile: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:.2f} s, net {self.net_seconds:.2f} s: a {self.kind} job, after {self.hit}; "
+            f"meanwhile {', '.join(self.meanwhile) or 'nothing'}"
+        )
 
 
 def recoveries(history: History) -> list[Recovery]:
@@ -57,7 +69,8 @@ def recoveries(history: History) -> list[Recovery]:
             if hit is not None and earlier.tries == later.tries and later.began > hit[0]:
                 seconds = later.began - hit[0]
                 net_seconds = seconds - history.away_seconds(hit[0], later.began)
-                found.append(Recovery(job, history.orders[job].kind, seconds, net_seconds))
+                meanwhile = tuple(history.faults_between(hit[0], later.began))
+                found.append(Recovery(job, history.orders[job].kind, seconds, net_seconds, hit[1], meanwhile))
     return found
 
 
@@ -96,6 +109,8 @@ def report(outcome: Outcome) -> Iterator[str]:
     again_after = recoveries(history)
     yield f"recovery          {percentiles([one.net_seconds for one in again_after])}"
     yield f"  with outages    {percentiles([one.seconds for one in again_after])}"
+    for one in sorted(again_after, key=lambda one: -one.seconds)[:_SLOWEST]:
+        yield f"  among slowest   {one}"
     yield f"drained           {outcome.drain_seconds:.1f} s after the last fault; events missed {outcome.missed_events}"
     yield f"memory            {outcome.memory}"
     yield f"logged            {_counted(history.logged)}"

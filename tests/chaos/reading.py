@@ -195,6 +195,12 @@ class History:
                 return at, what
         return None
 
+    def faults_between(self, begin: float, end: float) -> Iterator[str]:
+        """What the nemesis did after the one time and before the other."""
+        for fault in self.faults:
+            if begin < fault["t"] < end:
+                yield f"{fault['kind']} {fault['seconds']:g} s" if fault.get("seconds") else fault["kind"]
+
     def away_seconds(self, begin: float, end: float) -> float:
         """For how much of this time no recovery was possible: the server was out of reach, or all schedulers or all
         workers were dead or stopped."""

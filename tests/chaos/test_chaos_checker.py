@@ -211,6 +211,7 @@ def test_recovery_is_measured_from_the_last_sign_of_life() -> None:
     recovery = figures.recoveries(history)[0]
     assert recovery.seconds == pytest.approx(4.0)
     assert recovery.net_seconds == pytest.approx(2.0), "the stall and the time without a worker overlap"
+    assert str(recovery) == "4.00 s, net 2.00 s: a plain job, after kill; meanwhile stall 1.5 s"
 
 
 def test_half_a_line_is_dropped() -> None:
