@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from types import TracebackType
 from typing import Self
 
 from conditions import eventually
+from ports import unused_port
 from servers import Server
 
 IS_CLUSTER = os.environ.get("TIDEMILL_TEST_SERVER") == "cluster"
@@ -19,7 +19,7 @@ class Replicated:
     """A primary with so many replicas, all in sync. `pause` and `resume` stop and continue a replica's process."""
 
     def __init__(self, replicas: int, *arguments: str) -> None:
-        self.port = _unused_port()
+        self.port = unused_port()
         self.primary = Server(None, "--port", str(self.port), "--repl-diskless-sync-delay", "0", *arguments)
         self.replicas: list[Server] = []
         for _ in range(replicas):
@@ -62,8 +62,3 @@ class Replicated:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conditions import eventually
+from ports import unused_port
 
 FLAVOURS = ("valkey", "redis7", "redis8", "cluster")
 
@@ -49,7 +49,7 @@ class Server:
         self.flavour = flavour or os.environ.get("TIDEMILL_TEST_SERVER", "valkey")
         self.directory = Path(tempfile.mkdtemp(prefix="tm-"))
         self._arguments = arguments
-        self._port = _free_port() if self.flavour == "cluster" else 0
+        self._port = unused_port() if self.flavour == "cluster" else 0
         self._socket = self.directory / "s"
         self.url = f"redis://127.0.0.1:{self._port}/0" if self._port else f"unix://{self._socket}"
         self.start()
@@ -97,13 +97,3 @@ class Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    # A cluster node also listens on its port + 10000, which must stay below 65536.
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < 55_000:
-            return port

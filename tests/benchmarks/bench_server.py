@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from ports import unused_port
 from servers import Server
 
 # Far beyond what a run holds: a refused job would be a run that does not count.
 MAX_MEMORY = "12gb"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class BenchServer(Server):
     """`url` is over TCP; `client` speaks through the unix socket."""
 
     def __init__(self, flavour: str, *arguments: str) -> None:
-        port = free_port()
+        port = unused_port()
         super().__init__(flavour, "--port", str(port), "--maxmemory", MAX_MEMORY, *arguments)
         self.url = f"redis://127.0.0.1:{port}/0"
 

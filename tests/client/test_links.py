@@ -65,13 +65,13 @@ async def test_a_server_that_is_gone_ends_async_calls_too() -> None:
 
 
 def test_a_server_that_does_not_answer_is_given_up_after_the_deadline(own_server: Server) -> None:
-    with Tidemill(own_server.url, deadline=0.3) as mill:
+    with Tidemill(own_server.url, deadline=1) as mill:
         mill.enqueue("a.task")
         own_server.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
-        with pytest.raises(ServerUnavailable, match=r"within 0.3 s"):
+        with pytest.raises(ServerUnavailable, match=r"within 1 s"):
             mill.enqueue("a.task")
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
         own_server.process.send_signal(signal.SIGCONT)
         assert mill.enqueue("a.task").state == "ready"
 

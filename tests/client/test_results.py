@@ -240,7 +240,7 @@ def test_a_user_who_may_not_listen_gets_results_later(caplog: pytest.LogCaptureF
 
     try:
         server.client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-ssubscribe")
-        with Tidemill(server.url.replace("://", "://app:pw@"), deadline=0.2) as producer:
+        with Tidemill(server.url.replace("://", "://app:pw@"), deadline=1) as producer:
             job = producer.enqueue("a.task")
             with ThreadPoolExecutor() as threads, running_worker(mill), caplog.at_level("WARNING"):
                 assert threads.submit(job.result, 20).result(20) == "done"

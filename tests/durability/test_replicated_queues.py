@@ -46,7 +46,7 @@ def mill(servers: Replicated) -> Iterator[Tidemill]:
 
 def hasty(servers: Replicated) -> Tidemill:
     """An application that waits a short time."""
-    return Tidemill(servers.url, deadline=0.6)
+    return Tidemill(servers.url, deadline=1.5)
 
 
 def jobs_on(server: Server) -> int:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 import pytest
 
 from conditions import eventually
-from sentinel.topology import CLUSTER_REASON, IS_CLUSTER, NAME, Sentinel, Topology, unused_port
+from ports import unused_port
+from sentinel.topology import CLUSTER_REASON, IS_CLUSTER, NAME, Sentinel, Topology
 from servers import Server
 from tidemill import ServerUnavailable, ServerUnsuitable, Tidemill
 from tidemill.connection import sentinel as sentinel_connection
