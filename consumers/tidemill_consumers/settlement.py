@@ -125,7 +125,7 @@ class Settlement:
         progress = [
             self._scripts.progress(taken.id, taken.incarnation, taken.attempt, fraction) for taken, fraction in reports
         ]
-        if self._send(_grouped(batch), progress) is None:
+        if self._send(grouped(batch), progress) is None:
             return
         for taken, outcome in batch:
             error = self._send([[(taken, outcome)]], ())
@@ -135,7 +135,7 @@ class Settlement:
 
     def _send(self, groups: Sequence[Group], progress: Sequence[Command[int]]) -> TidemillError | None:
         """Until the server has answered, or `close` has given up; then what it refused with, if it did."""
-        commands: list[Command[Any]] = [_command(self._scripts, group) for group in groups]
+        commands: list[Command[Any]] = [command_for(self._scripts, group) for group in groups]
         while not self._given_up.is_set():
             try:
                 with _observed(groups):
@@ -167,14 +167,16 @@ def _observed(groups: Sequence[Group]) -> ExitStack:
     return blocks
 
 
-def _grouped(batch: Sequence[Settled]) -> list[list[Settled]]:
+def grouped(batch: Sequence[Settled]) -> list[list[Settled]]:
+    """What one call each can settle."""
     groups: dict[tuple[object, ...], list[Settled]] = defaultdict(list)
     for taken, outcome in batch:
         groups[type(outcome), taken.incarnation, taken.queue, taken.lane].append((taken, outcome))
     return list(groups.values())
 
 
-def _command(scripts: Scripts, group: Group) -> Command[list[int]]:
+def command_for(scripts: Scripts, group: Group) -> Command[list[int]]:
+    """Settles one of the groups that `grouped` makes."""
     first, kind = group[0]
     place = (first.incarnation, first.queue, LANES[first.lane])
     rows: list[Any] = [(taken.id, taken.entry, taken.attempt, *_details(taken, outcome)) for taken, outcome in group]

@@ -6,12 +6,10 @@ pause lets it stand still, and it goes on with its old fence.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Generator
 from typing import Any, Final
 
 from simulation.ledger import Violation
-from simulation.settling import settlement
 from simulation.turns import Once, Program, Step
 from simulation.world import LEASE_MS, QUEUES, World
 from tidemill.client import Batch
@@ -26,6 +24,7 @@ from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Releas
 from tidemill_consumers.run import Interrupt, Run
 from tidemill_consumers.runs import Runs
 from tidemill_consumers.settings import SUSPECT_CRASHES
+from tidemill_consumers.settlement import command_for, grouped
 
 _CONCURRENCY: Final = 3
 _RENEW_MS: Final = LEASE_MS // 4
@@ -269,11 +268,9 @@ class Worker:
                 yield None
                 continue
             batch, self._outcomes = self._outcomes, []
-            groups: dict[tuple[Any, ...], list[tuple[Taken, Outcome]]] = defaultdict(list)
-            for taken, outcome in batch:
-                groups[type(outcome), taken.incarnation, taken.queue, taken.lane].append((taken, outcome))
-            answers: list[list[int]] = yield Batch([settlement(self.world.scripts, group) for group in groups.values()])
-            for group, codes in zip(groups.values(), answers, strict=True):
+            groups = grouped(batch)
+            answers: list[list[int]] = yield Batch([command_for(self.world.scripts, group) for group in groups])
+            for group, codes in zip(groups, answers, strict=True):
                 for (taken, outcome), code in zip(group, codes, strict=True):
                     self._settled(taken, outcome, code)
 

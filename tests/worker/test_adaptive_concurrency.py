@@ -15,7 +15,7 @@ import pytest
 
 from conditions import eventually
 from fleet import running_worker
-from tidemill import JobCancelled, JobFailed, Tidemill, telemetry
+from tidemill import JobCancelled, JobFailed, Task, Tidemill, telemetry
 from tidemill.retry import NO_RETRY
 from tidemill_consumers import concurrency, settings
 from tidemill_consumers.concurrency.limiter import Limiter, Sample
@@ -60,6 +60,17 @@ class Meter:
         with self._lock:
             self.inside -= 1
 
+    def task(self, mill: Tidemill) -> Task[[], None]:
+        """Its jobs are inside until they are let go."""
+
+        @mill.task()
+        def stay() -> None:
+            self.enter()
+            self.go_on.wait(60)
+            self.leave()
+
+        return stay
+
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
@@ -80,11 +91,7 @@ SCRIPTED = WorkerSettings(concurrency=8, lease_ms=2_000, concurrency_limiter="sc
 def test_all_executors_together_keep_to_the_limit(mill: Tidemill, scripted: Scripted) -> None:
     meter = Meter()
 
-    @mill.task()
-    def on_a_thread() -> None:
-        meter.enter()
-        meter.go_on.wait(20)
-        meter.leave()
+    on_a_thread = meter.task(mill)
 
     @mill.task()
     async def on_the_loop() -> None:
@@ -110,10 +117,7 @@ def test_no_more_is_taken_than_the_limit_lets_run(
     monkeypatch.setattr("tidemill_consumers.settings.HAND_BACK_MS", 60_000)
     meter = Meter()
 
-    @mill.task()
-    def wait() -> None:
-        meter.enter()
-        meter.go_on.wait(20)
+    wait = meter.task(mill)
 
     jobs = [wait.enqueue() for _ in range(20)]
     with running_worker(mill, SCRIPTED) as worker:
@@ -243,11 +247,7 @@ def test_a_job_that_waits_for_a_slot_can_be_cancelled(
     scripted.limit = 1
     meter = Meter()
 
-    @mill.task()
-    def wait() -> None:
-        meter.enter()
-        meter.go_on.wait(60)
-        meter.leave()
+    wait = meter.task(mill)
 
     jobs = [wait.enqueue() for _ in range(3)]
     with running_worker(mill, SCRIPTED) as worker:
@@ -272,10 +272,7 @@ def test_what_waits_for_a_slot_is_handed_back_when_the_worker_stops(
     scripted.limit = 1
     meter = Meter()
 
-    @mill.task()
-    def wait() -> None:
-        meter.enter()
-        meter.go_on.wait(20)
+    wait = meter.task(mill)
 
     for _ in range(4):
         wait.enqueue()
@@ -294,10 +291,7 @@ def test_what_waits_for_a_slot_is_handed_back_when_the_worker_stops(
 def test_jobs_that_wait_too_long_for_a_slot_are_handed_back(mill: Tidemill, scripted: Scripted) -> None:
     meter = Meter()
 
-    @mill.task()
-    def wait() -> None:
-        meter.enter()
-        meter.go_on.wait(20)
+    wait = meter.task(mill)
 
     jobs = [wait.enqueue() for _ in range(3)]
     with running_worker(mill, SCRIPTED):
