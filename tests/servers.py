@@ -65,7 +65,7 @@ class Server:
         self.client = cast(
             Any, redis.Redis(unix_socket_path=str(self._socket), protocol=2, retry=Retry(NoBackoff(), 0))
         )
-        eventually(self.answers, "the server answers")
+        eventually(self.answers, "the server answers", 60)
         if self._port and not self.client.execute_command("CLUSTER", "SLOTS"):
             self.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             eventually(self._is_complete, "the cluster is complete")
