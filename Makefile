@@ -12,7 +12,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 PYTEST_ARGS ?=
 PYTEST = pytest -q -n auto $(PYTEST_ARGS)
 # What has nothing to do with the kind of server, or brings its own, is tested once, by `make test`.
-ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency)
+ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency cache)
 # Processes under fault take long; they are tested on Valkey and on the oldest server.
 FAULTS := $(addprefix --ignore=tests/,chaos sentinel)
 
