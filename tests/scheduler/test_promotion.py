@@ -109,17 +109,19 @@ def test_a_full_queue_that_nobody_takes_from_is_looked_at_ever_less_often(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 5)
+    monkeypatch.setattr(settings, "FULL_RETRY_MS", 500)
+    monkeypatch.setattr(settings, "FULL_RETRY_MOST_MS", 5_000)
     mill.named("task").using(delay=0.001).enqueue_many(call() for _ in range(10))
     link, scripts = mill.client.link, mill.client.scripts
     eventually(lambda: link.run(scripts.survey()).due_queues == ["default"], "they are due")
     promoter = Promoter(link, scripts)
     waits_ms: list[int] = []
     for _ in range(6):
-        survey = promoter.run(["default"], link.run(scripts.survey()).now_ms)
-        look = promoter.next_look(survey)
+        now_ms = link.run(scripts.survey()).now_ms
+        look = promoter.next_look(promoter.run(["default"], now_ms))
         assert look.at_ms is not None
-        waits_ms.append(look.at_ms - survey.now_ms)
-    assert waits_ms == pytest.approx([20, 40, 80, 160, 250, 250], abs=15)
+        waits_ms.append(look.at_ms - now_ms)
+    assert waits_ms == [500, 1_000, 2_000, 4_000, 5_000, 5_000]
     monkeypatch.setattr(settings, "FEW_TAKEN_JOBS", 1)
     server.client.xtrim(scripts.keys.ready("default", "normal"), maxlen=0)  # as if they had been taken
     survey = promoter.run(["default"], link.run(scripts.survey()).now_ms)
