@@ -47,6 +47,10 @@ FAILED_RETRY_MS: Final = 1_000
 SWEEP_PAGE: Final = 500
 SWEEP_EVERY_MS: Final = 60_000
 EXPIRE_PAGE: Final = 200
+# Jobs that one call drops from a full queue: less than a millisecond on the server, so that nobody else waits.
+SHED_PAGE: Final = 100
+# How often the oldest job of a queue with a limit by age is looked at: as precise is the limit.
+AGE_LOOK_MS: Final = 1_000
 # Recurring jobs handled before everything else gets its turn.
 OCCURRENCES_PAGE: Final = 100
 # A recurring job whose definition can't be read is looked at again after this.
