@@ -63,6 +63,24 @@ def test_what_runs_stays_and_what_got_in_runs(mill: Tidemill, noop: Task[[], Non
     assert states[-1] == "succeeded", "the newest is the last to go"
 
 
+def test_where_all_that_is_held_runs_no_reader_is_left_behind(
+    mill: Tidemill, noop: Task[[], None], server: Server
+) -> None:
+    jobs = _fill(mill, noop)
+    scripts, link = mill.client.scripts, mill.client.link
+    link.run(scripts.register("w1", 60_000, ["q"], {}, {"pid": "1"}))
+    link.run(scripts.take("w1", ["q"], 3))
+    low = noop.using(on_full="shed", priority="low").enqueue()
+    normal = noop.using(on_full="shed").enqueue()
+    with running_scheduler(mill):
+        eventually(lambda: {*_states([low, normal])} == {"expired"}, "both have gone")
+        noop.using(on_full="shed", priority="low").enqueue()
+        eventually(lambda: mill.inspect.queue("q").counters["shed"] == "3", "so has the next")
+    for lane in scripts.keys.lanes("q"):
+        assert {one["name"] for one in server.client.xinfo_consumers(lane, "tidemill")} <= {b"w1"}
+    assert _states(jobs) == 3 * ["running"]
+
+
 def test_a_flood_leaves_no_ticket_and_no_reader_behind_and_the_lag_is_right(
     mill: Tidemill, noop: Task[[], None], server: Server
 ) -> None:

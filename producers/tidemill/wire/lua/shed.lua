@@ -30,7 +30,6 @@ local function oldest_age()
 end
 
 local function tickets(stream, wanted)
-  if wanted <= 0 or redis.call('XLEN', stream) == 0 then return {} end
   local words = { 'XREADGROUP', 'GROUP', GROUP, CONSUMER, 'COUNT', wanted, 'STREAMS', stream, '>' }
   local reply = redis.pcall(unpack(words))
   if reply and reply.err then -- no worker has come to this lane yet
@@ -45,6 +44,7 @@ end
 local gone = {}
 local function take_out(stream, wanted)
   local entries, returned = {}, 0
+  if wanted <= 0 or redis.call('XLEN', stream) == 0 then return 0 end
   for index, ticket in ipairs(tickets(stream, wanted)) do
     local id = ticket[2][2]
     local record = examine(id, 'q', 'u', 'w', 'n', 'z', 'x')
@@ -60,7 +60,7 @@ local function take_out(stream, wanted)
     entries[index] = ticket[1]
   end
   drop_tickets(stream, entries)
-  if #entries > 0 then redis.call('XGROUP', 'DELCONSUMER', stream, GROUP, CONSUMER) end
+  redis.call('XGROUP', 'DELCONSUMER', stream, GROUP, CONSUMER) -- a read makes it, also one that finds nothing
   return #entries - returned
 end
 
