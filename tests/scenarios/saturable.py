@@ -22,7 +22,7 @@ from typing import Final
 WORK_SECONDS: Final = 0.05
 SPREAD: Final = 0.25
 KNEE: Final = 10
-COLLAPSE: Final = 0.02
+COLLAPSE: Final = 0.01
 # What it does in a second at its best, that is with KNEE requests at a time.
 CAPACITY: Final = KNEE / WORK_SECONDS
 
