@@ -134,8 +134,8 @@ bench-quick: bench-setup ## Every benchmark with small counts, in a minute: show
 # A stamp of its own: even with nothing to do, pip takes longer than most of the quick measurements.
 BENCH_STAMP := $(VENV)/tidemill-bench-setup
 
-scenarios: bench-setup ## Overload on real processes, checked and drawn: SERVER=valkey
-	PYTHONPATH=tests $(BIN)/python -m scenarios --server $(SERVER) --plots docs/images
+scenarios: bench-setup ## Flow control on real processes, checked and drawn: SERVER=valkey ONLY=overload
+	PYTHONPATH=tests $(BIN)/python -m scenarios --server $(SERVER) --plots docs/images $(if $(ONLY),--only $(ONLY))
 
 concurrency: bench-setup ## Algorithms of concurrency limits in simulated worlds: writes docs/concurrency.md and its plots
 	PYTHONPATH=tests $(BIN)/python -m concurrency --markdown docs/concurrency.md --plots docs/images

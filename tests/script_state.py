@@ -5,7 +5,7 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 | key | value |
 | --- | --- |
 | `job:`, `queue:`, `worker:`, `tasks`, `recurring` | a dict of fields |
-| `wheel:`, `dead:`, `done:`, `parked:`, `agenda`, `expiring`, `workers`, `occurrences` | a dict: member → score |
+| `wheel:`, `dead:`, `done:`, `parked:`, `agenda`, `expiring`, `workers`, `watched`, … | a dict: member → score |
 | `ready:` | `tickets("a@w1", "b")`: job a is pending at consumer w1, b is not delivered |
 | `events` | a list of "event id id" |
 | `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
@@ -26,7 +26,7 @@ from tidemill import Tidemill
 from tidemill.errors import RemoteError
 from tidemill.wire import record
 from tidemill.wire.command import Command
-from tidemill.wire.keys import GROUP, Keys
+from tidemill.wire.keys import GROUP, TYPES, Keys
 from tidemill.wire.scripts import Scripts
 
 # A round number, so that a script that lets the server write a time as 1.8e+12 is found out.
@@ -262,8 +262,7 @@ class World:
 
 
 def _is_zset(key: str) -> bool:
-    kind = key.partition(":")[0]
-    return kind in ("departed", "wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+    return TYPES.get(next((name for name in TYPES if name.partition(":")[0] == key.partition(":")[0]), "")) == "zset"
 
 
 def _writable(field: str, text: str) -> bytes:

@@ -3,6 +3,8 @@
 What it took may turn out to last longer than what came before: jobs that wait too long for a slot are handed back, and
 from then on the worker holds no more than what runs. Each job that ends raises this limit by as many as its slot could
 start before they would be handed back: with jobs of seconds that is next to nothing, with short ones it is soon gone.
+Slots that an adaptive limit adds afterwards are filled at once: one that measures with a quarter of its limit gets the
+rest back when it has.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Intake:
         self._held: dict[Attempt, Taken] = {}
         self._settling = 0
         self._limit = math.inf
+        self._slots_then = 0  # the limiter's, when jobs were handed back last
         self._paused: frozenset[str] = frozenset()
         self._stopping = False
         self._changed = threading.Condition()
@@ -57,7 +60,8 @@ class Intake:
         with self._changed:
             while not self._stopping:
                 most = self._limiter.limit + self._pace.prefetch()
-                room = int(min(most, self._limit)) - len(self._held) + self._settling
+                added = max(0, self._limiter.limit - self._slots_then)
+                room = int(min(most, self._limit + added)) - len(self._held) + self._settling
                 if room > 0 and not self._is_held_up():
                     return room
                 if not self._changed.wait(timeout_seconds):
@@ -68,6 +72,7 @@ class Intake:
         """So many of those that are held are about to be settled without having run."""
         with self._changed:
             self._limit = max(len(self._held) - self._settling - count, 1)
+            self._slots_then = self._limiter.limit
 
     def ran(self, durations_ms: Iterable[float]) -> None:
         """Jobs that took so long have ended."""

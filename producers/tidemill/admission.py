@@ -76,5 +76,7 @@ def _state(fullness: Fullness) -> str:
             return f"is full: {used} jobs are in it, its limit is {limit}"
         case "bytes":
             return f"is full: about {used} bytes of arguments are in it, its limit is {limit}"
+        case "age":
+            return f"is behind: its oldest job has waited for {used / 1000:g} s, its limit is {limit / 1000:g} s"
         case "deadline":
             return f"is behind: a job would wait for about {used / 1000:g} s, and is to expire after {limit / 1000:g} s"

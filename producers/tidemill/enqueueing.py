@@ -120,8 +120,8 @@ def queue_of(client: Client, task: str) -> Operation[str]:
 
 def _when_full(on_full: str, *, partial: bool) -> WhenFull:
     match on_full:
-        case "defer":
-            return "defer"
+        case "defer" | "shed" as policy:
+            return policy
         case "block":
             return "partial"
         case _:

@@ -8,7 +8,7 @@
     ├── JobExists                          a job with this id or this unique key is there already
     ├── JobNotFound (LookupError)          no record: never enqueued, or dropped by retention
     ├── JobFailed                          `result()` of a dead letter: the remote error inside
-    │   └── JobExpired                     `result()` of a job that was not started in time
+    │   └── JobExpired                     `result()` of a job not started in time, or shed
     ├── JobCancelled                       `result()` of a cancelled job; raised inside a thread task too
     ├── CorruptRecord                      bytes in Redis that no Tidemill wrote
     ├── ServerUnavailable (ConnectionError)  no answer within the deadline; names the server, no password

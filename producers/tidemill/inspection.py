@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill import durability, validation
 from tidemill.client import Batch
 from tidemill.durability import Durability
-from tidemill.errors import CorruptRecord, RemoteError
+from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.job import Job, JobState, state_of
 from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Jobs looked at in one call when many are listed or cancelled: short for the server, few round trips.
 _PAGE: Final = 100
+# Schedulers look at ages once a second.
+_LEAST_AGE_MS: Final = 1_000
 
 PLACES: Final = ("scheduled", "high", "normal", "low", "dead", "finished")
 
@@ -88,19 +91,35 @@ class Inspection:
         """`resume` for async code."""
         await self._client.arun(self._configure(queue, {"paused": ""}))
 
-    def limit(self, queue: str, jobs: int | None = None, *, size_bytes: int | None = None) -> None:
+    def limit(
+        self,
+        queue: str,
+        jobs: int | None = None,
+        *,
+        size_bytes: int | None = None,
+        age_seconds: float | timedelta | None = None,
+    ) -> None:
         """From when on `enqueue` has no room in the queue.
 
         jobs: so many wait or run.
         size_bytes: their arguments take so much (estimated, from the mean of those that came).
+        age_seconds: the oldest that is ready has waited for so long, a second at least (or a timedelta). A scheduler
+            looks once a second; while none does, this limit refuses nothing.
 
-        Both are set at once; None: no limit of this kind. From 85 % of one on, `job.pressure` says so.
+        All are set at once; None: no limit of this kind. From 85 % of one on, `job.pressure` says so.
         """
-        self._client.run(self._limit(queue, jobs, size_bytes))
+        self._client.run(self._limit(queue, jobs, size_bytes, age_seconds))
 
-    async def alimit(self, queue: str, jobs: int | None = None, *, size_bytes: int | None = None) -> None:
+    async def alimit(
+        self,
+        queue: str,
+        jobs: int | None = None,
+        *,
+        size_bytes: int | None = None,
+        age_seconds: float | timedelta | None = None,
+    ) -> None:
         """`limit` for async code."""
-        await self._client.arun(self._limit(queue, jobs, size_bytes))
+        await self._client.arun(self._limit(queue, jobs, size_bytes, age_seconds))
 
     def durability(self, queue: str, level: Durability | None) -> None:
         """What an enqueue into the queue waits for: see `tidemill.durability`. None is "aof", the default.
@@ -140,10 +159,16 @@ class Inspection:
     def _configure(self, queue: str, changes: dict[str, str]) -> Operation[None]:
         yield self._client.scripts.configure(validation.queue_name(queue), changes)
 
-    def _limit(self, queue: str, jobs: int | None, size_bytes: int | None) -> Operation[None]:
+    def _limit(
+        self, queue: str, jobs: int | None, size_bytes: int | None, age: float | timedelta | None
+    ) -> Operation[None]:
+        age_ms = None if age is None else validation.duration_ms("age_seconds", age, zero=False)
+        if age_ms is not None and age_ms < _LEAST_AGE_MS:
+            raise InvalidInput(f"age_seconds {age} is not valid: a second at least, as often ages are looked at")
         limits = {
             "limit": jobs if jobs is None else validation.whole("limit", jobs, 1, 10**9),
             "limit_bytes": size_bytes if size_bytes is None else validation.whole("size_bytes", size_bytes, 1, 10**14),
+            "limit_age_ms": age_ms,
         }
         yield from self._configure(queue, {name: "" if value is None else str(value) for name, value in limits.items()})
 

@@ -9,6 +9,7 @@
                                                      ├── release, recover ┤
                                                      └── reinstate ───────┘
       cancel: SCHEDULED, READY ▶ CANCELLED      abandon: RUNNING ▶ CANCELLED      expire: SCHEDULED, READY ▶ EXPIRED
+      shed: READY ▶ EXPIRED
 
 Each verb is a script of that name in `wire/lua/`; `TRANSITIONS` says the same for programs, and a test holds drawing,
 table and files equal.
@@ -76,6 +77,7 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[JobState | None, JobState]]]] = {
     "cancel": frozenset({(_S, _CANCELLED), (_R, _CANCELLED)}),
     "abandon": frozenset({(_RUN, _CANCELLED)}),
     "expire": frozenset({(_S, _EXPIRED), (_R, _EXPIRED)}),
+    "shed": frozenset({(_R, _EXPIRED)}),
 }
 
 
@@ -225,7 +227,8 @@ class Job(Generic[R]):
         if self._state is JobState.CANCELLED:
             raise JobCancelled(f"job {self.id} was cancelled")
         if self._state is JobState.EXPIRED:
-            raise JobExpired(self.id, RemoteError("JobExpired", "it was not started before its `expires`"))
+            late = RemoteError("JobExpired", "it was not started before its `expires`")
+            raise JobExpired(self.id, record.error if record.error and record.error.type == "shed" else late)
         raise JobFailed(self.id, record.error or RemoteError("Unknown", "no error was recorded"))
 
     def _cancel(self) -> Operation[bool]:

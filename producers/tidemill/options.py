@@ -13,7 +13,7 @@ from tidemill.wire import envelope
 
 Priority = Literal["high", "normal", "low"]
 OnConflict = Literal["return", "raise"]
-OnFull = Literal["raise", "block", "defer"]
+OnFull = Literal["raise", "block", "defer", "shed"]
 Duration = timedelta | float
 # What travels with a job, since its worker has to keep it.
 _CARRIED: Final = frozenset({"retry", "timeout", "critical"})
@@ -28,7 +28,9 @@ class Choices(TypedDict, total=False):
     unique: while a job of this task with this key is not over, no other is made;
     on_conflict: then the other is returned ("return"), or JobExists is raised ("raise").
     on_full: when the queue is at its limit, raise QueueFull ("raise"), wait for room ("block"), or put the job off
-        until there will be room ("defer": up to twice the limit, then QueueFull);
+        until there will be room ("defer": up to twice the limit, then QueueFull), or let it in, and drop jobs that wait
+        there instead, of the lowest priority first, none of a higher one than this ("shed": up to twice the limit;
+        what is dropped ends as EXPIRED; a delayed job drops nothing, and is refused);
     block_for: wait for so long at most; then QueueFull is raised all the same.
     expires: not to be started, or tried again, after this much time: the job ends as EXPIRED.
     result_ttl: how long the finished record is kept; 0: not at all.
@@ -91,7 +93,7 @@ def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
     if "on_conflict" in choices:
         checked["on_conflict"] = validation.one_of("on_conflict", choices["on_conflict"], ("return", "raise"))
     if "on_full" in choices:
-        checked["on_full"] = validation.one_of("on_full", choices["on_full"], ("raise", "block", "defer"))
+        checked["on_full"] = validation.one_of("on_full", choices["on_full"], ("raise", "block", "defer", "shed"))
     if "block_for" in choices:
         checked["block_for_ms"] = validation.duration_ms("block_for", choices["block_for"], zero=False)
     if "expires" in choices:

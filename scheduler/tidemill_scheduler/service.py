@@ -1,9 +1,9 @@
 """A scheduler: it decides what is to be done now, and sleeps until the next thing is due.
 
 Several may run: every step is one atomic script, so they can only get in each other's way, not do harm, and none leads.
-It sleeps until the earliest of: a due job, the end of a lease, an expiry, an occurrence, the next sweep. A script that
-makes something due earlier publishes on the alarm channel, which wakes it; with nothing to do it sends a few commands a
-minute.
+It sleeps until the earliest of: a due job, the end of a lease, an expiry, an occurrence, a look at a limit, the next
+sweep. A script that makes something due earlier publishes on the alarm channel, which wakes it; with nothing to do it
+sends a few commands a minute.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tidemill_scheduler.reaper import Reaper
 from tidemill_scheduler.recurring import RecurringJobs
 from tidemill_scheduler.sampler import Sampler
 from tidemill_scheduler.server_clock import ServerClock
+from tidemill_scheduler.shedder import Shedder
 
 
 class Scheduler:
@@ -43,6 +44,7 @@ class Scheduler:
         self._reaper = Reaper(self._link, self._scripts)
         self._recurring = RecurringJobs(self._link, self._scripts)
         self._janitor = Janitor(self._link, self._scripts)
+        self._shedder = Shedder(self._link, self._scripts)
         self._stop = threading.Event()
         self._line: Line | None = None
         # The server, since the last survey. What was before this process began (a jump of the clock), it can't know.
@@ -143,6 +145,7 @@ class Scheduler:
             self._duty(
                 "recurring", survey.next_occurrence_ms, survey.now_ms, lambda: self._recurring.run(survey.now_ms)
             ),
+            self._duty("shedder", survey.next_watch_ms, survey.now_ms, lambda: self._shedder.run(survey.now_ms)),
             self._sweep(),
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# Jobs of one promote call: half a millisecond on the server, so that nobody else waits.
-PROMOTE_BATCH: Final = 200
+# Jobs of one promote call: a millisecond on a slow server that logs each write, so that nobody else waits for two.
+PROMOTE_BATCH: Final = 100
 # A queue's ready streams are filled up to this many jobs; the rest of a burst waits in the wheel, where it is cheap
 # and can still be cancelled or expire.
 HIGH_WATER_JOBS: Final = 10_000
@@ -47,6 +47,10 @@ FAILED_RETRY_MS: Final = 1_000
 SWEEP_PAGE: Final = 500
 SWEEP_EVERY_MS: Final = 60_000
 EXPIRE_PAGE: Final = 200
+# Jobs that one call drops from a full queue: each costs the server twice what promoting it does.
+SHED_PAGE: Final = 50
+# How often the oldest job of a queue with a limit by age is looked at: as precise is the limit.
+AGE_LOOK_MS: Final = 1_000
 # Recurring jobs handled before everything else gets its turn.
 OCCURRENCES_PAGE: Final = 100
 # A recurring job whose definition can't be read is looked at again after this.

@@ -27,6 +27,7 @@ _ENDS: Final = {
     "poison": {"dead"},
     "expiring": {"succeeded", "expired"},
     "cancelled": {"succeeded", "cancelled"},
+    "sheddable": {"succeeded", "expired"},
 }
 _BURIED_KINDS: Final = ("hopeless", "poison")
 # A job is buried when its worker has died so often while it ran: see the scheduler's MAX_CRASHES.

@@ -10,7 +10,13 @@ from typing import Any, Final
 from chaos.history import Line
 
 # How an event of the server ends a job.
-ENDING_EVENTS: Final = {"complete": "succeeded", "bury": "dead", "cancel": "cancelled", "expire": "expired"}
+ENDING_EVENTS: Final = {
+    "complete": "succeeded",
+    "bury": "dead",
+    "cancel": "cancelled",
+    "expire": "expired",
+    "shed": "expired",
+}
 TERMINAL_STATES: Final = frozenset(ENDING_EVENTS.values())
 # While these last, nobody reaches the server.
 _OUTAGES: Final = ("swallow", "stall", "kill server", "CLIENT PAUSE", "DEBUG SLEEP")

@@ -17,7 +17,7 @@ from chaos import figures
 from chaos.checker import check
 from chaos.history import Line, Recorder, lines_of, read
 from chaos.processes import TESTS
-from chaos.reading import History
+from chaos.reading import ENDING_EVENTS, History
 
 T0 = 1_000.0
 
@@ -54,7 +54,7 @@ def executed(
 
 
 def ended(job: str, event: str = "complete", at: float = 0.2, *, attempt: int = 1, **record: Any) -> list[Line]:
-    state = {"complete": "succeeded", "bury": "dead", "cancel": "cancelled", "expire": "expired"}[event]
+    state = ENDING_EVENTS[event]
     times = {"created": str(int(T0 * 1000)), "finished": str(int((T0 + at) * 1000))}
     return [
         line("event", at, "nemesis", event=event, jobs=[job], entry="1-1"),
@@ -141,6 +141,8 @@ def test_a_job_ends_once() -> None:
 def test_a_job_ends_as_its_kind_can() -> None:
     assert found_in([*enqueued("j"), *ended("j", "expire")], ()) == ["I4"]
     assert found_in([*enqueued("j", "expiring"), *ended("j", "expire")], ()) == []
+    assert found_in([*enqueued("j"), *ended("j", "shed")], ()) == ["I4"]
+    assert found_in([*enqueued("j", "sheddable"), *ended("j", "shed")], ()) == []
 
 
 def test_a_cancellation_that_was_acknowledged_stays() -> None:

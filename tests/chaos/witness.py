@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,9 +94,10 @@ def missed_events(server: Server, follower: Follower) -> int:
     return int(server.client.xinfo_stream(KEYS.events)["entries-added"]) - follower.entries
 
 
-def take_census(server: Server, recorder: Recorder) -> None:
-    """Writes every record and every counter into the history."""
-    for key in server.client.scan_iter(match=f"{KEYS.job('*')}", count=1000):
+def take_census(server: Server, recorder: Recorder, jobs: Iterable[str] | None = None) -> None:
+    """Writes every record and every counter into the history. `jobs`: only the records of these."""
+    every = server.client.scan_iter(match=f"{KEYS.job('*')}", count=1000)
+    for key in every if jobs is None else (KEYS.job(job).encode() for job in jobs):
         held: dict[bytes, bytes] = server.client.hgetall(key)
         fields = {_FIELDS[name.decode()]: value.decode() for name, value in held.items() if name.decode() in _FIELDS}
         recorder.write("record", job=key.decode().removeprefix(KEYS.job("")), **fields)

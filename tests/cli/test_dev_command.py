@@ -15,7 +15,8 @@ import pytest
 
 from conditions import eventually
 from tidemill import Tidemill, embedded
-from tidemill.commands.dev import snapshot
+from tidemill.commands.dev import LIMITERS, snapshot
+from tidemill_consumers.concurrency import ALGORITHMS
 
 # Every answer has the same length, so that only the time of a change tells versions apart.
 APP = """
@@ -107,9 +108,12 @@ def test_a_change_of_code_is_run_and_code_that_does_not_parse_is_waited_out(tmp_
 
 def test_a_scheduler_runs_beside_the_worker_and_is_started_again(tmp_path: Path, mill: Tidemill) -> None:
     _write(tmp_path, "one")
-    with _dev(tmp_path, "--url", mill.url, "--concurrency", "2", "--queues", "default") as running:
+    worker = ("--concurrency", "2", "--concurrency-limiter", "gradient", "--queues", "default")
+    with _dev(tmp_path, "--url", mill.url, *worker) as running:
         delayed = mill.named("app.answer").enqueue_in(0.1)
         assert delayed.result(timeout=60) == "one"
+        (found,) = mill.inspect.workers()
+        assert (found.description["limiter"], found.description["concurrency"]) == ("gradient", "2")
         os.kill(running.pids("scheduler")[0], signal.SIGKILL)
         eventually(lambda: len(running.pids("scheduler")) == 2, "the scheduler was started again", 60)
         assert "the scheduler ended (killed by SIGKILL)" in running.output
@@ -131,6 +135,10 @@ def test_without_a_url_it_starts_the_embedded_server_and_ctrl_c_ends_it_all_but_
         assert embedded.find(place) is not None
     finally:
         embedded.stop(place)
+
+
+def test_it_knows_the_limiters_of_the_worker() -> None:
+    assert list(ALGORITHMS) == list(LIMITERS)
 
 
 @pytest.mark.parametrize("skipped", [".venv", ".tidemill", "__pycache__", "node_modules", "environment"])

@@ -49,13 +49,15 @@ def test_a_queue_is_limited(mill: Tidemill, url: str) -> None:
     with pytest.raises(QueueFull):
         mill.enqueue("a.task")
     assert answer(url, "list")[0]["limit"] == 1
-    limits = {"limit": None, "limit_bytes": 1000}
+    limits = {"limit": None, "limit_bytes": 1000, "limit_age_ms": None}
     assert answer(url, "limit", "default", "--bytes=1000") == {"queue": "default", **limits}
     assert limits.items() <= answer(url, "list")[0].items()
     assert run(url, "limit", "default", "--bytes=1000").stdout == "default: bytes ≤ 1000\n"
+    assert run(url, "limit", "default", "5", "--age=2m").stdout == "default: jobs ≤ 5, age ≤ 120 s\n"
+    assert answer(url, "list")[0]["limit_age_ms"] == 120_000
     assert run(url, "limit", "default", "0").stdout == "default: no limit\n"
     assert mill.enqueue("a.task").state == "ready"
-    for wrong in ("few", "-1", "--bytes=0"):
+    for wrong in ("few", "-1", "--bytes=0", "--age=30", "--age=0s"):
         assert run(url, "limit", "default", wrong).exit_code == 2
     assert run(url, "limit", "Default", "5").exit_code == 2
 

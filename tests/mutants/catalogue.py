@@ -181,4 +181,12 @@ MUTANTS: Final = (
         "return tickets",
         "delivery",
     ),
+    Mutant(
+        "S4",
+        "a full queue drops jobs of a higher priority than those that got in",
+        f"{_LUA}shed.lua",
+        "  allowed = math.min(allowed, above)\n",
+        "",
+        "tables",
+    ),
 )

@@ -10,12 +10,13 @@ from script_cases import (
     promote,
     recurring,
     settlement,
+    shed,
     steering,
     take,
     worker,
 )
 from script_state import Case
 
-_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters)
+_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters, shed)
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

@@ -24,7 +24,39 @@ def _requeue(*letters: Requeue) -> Call:
 
 _DEAD = job("dead", a=3, v=1, l="w1", k=4, f=9, d=8, x=1, n=5, w="p1", e="error", u="digest", p="low", j=2)
 
+
+def _retry_within_limits(world: World) -> Command[Any]:
+    return world.scripts.requeue([Requeue(one) for one in "abcd"], _HAND, now_ms=NOW, within_limits=True)
+
+
+_FOUR_DEAD: State = {
+    **{f"job:{one}": job("dead") for one in "abc"},
+    "job:d": job("dead", q="other"),
+    "dead:q": dict.fromkeys("abc", 9),
+    "dead:other": {"d": 9},
+}
+_LET_IN: State = {
+    "job:a": job("ready", v=0, c=NOW),
+    "job:d": job("ready", q="other", v=0, c=NOW),
+    **{f"job:{one}": job("dead") for one in "bc"},
+    "dead:q": dict.fromkeys("bc", 9),
+    "ready:other:normal": tickets("d", group=False),
+    "events": ["requeue a d"],
+    "audit": [_audit("retry", "a", "d")],
+}
+
 REQUEUE = [
+    *(
+        Case(
+            "requeue",
+            f"of many, as many get in as have room, by {name}",
+            {**_FOUR_DEAD, "queue:q": limits, "wheel:q": {"x": 1}},
+            _retry_within_limits,
+            {**_LET_IN, "queue:q": limits, "wheel:q": {"x": 1}, "ready:q:normal": tickets("a", group=False)},
+            [["ready"], ["full"], ["full"], ["ready"]],
+        )
+        for name, limits in (("jobs", {"limit": "2"}), ("bytes", {"limit_bytes": "25", "mean_bytes": "10"}))
+    ),
     Case(
         "requeue",
         "a dead letter is ready as if it were new, but for its fence",

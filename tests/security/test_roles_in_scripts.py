@@ -49,6 +49,7 @@ CALLERS = {
     "requeue": "operator",
     "retire": "worker scheduler",
     "retry": "worker",
+    "shed": "scheduler",
     "survey": "scheduler",
     "sweep": "scheduler",
     "take": "worker",

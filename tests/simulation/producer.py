@@ -43,6 +43,7 @@ class Producer:
             (5, self._requeue),
             (1, self._pause),
             (1, self._limit),
+            (1, self._shed),
             (1, self._watch),
             (1, self._declare),
         ]
@@ -165,6 +166,19 @@ class Producer:
 
     def _limit(self) -> Steps:
         yield self._world.scripts.configure(self._chance.choice(QUEUES), {"limit": self._chance.choice(("3", "6", ""))})
+
+    def _shed(self) -> Steps:
+        """The queue is full, and a job gets in all the same."""
+        queue, state = self._chance.choice(QUEUES), self._world.state
+        held = len(state.wheel.get(queue, ())) + sum(ticket.queue == queue for ticket in state.tickets)
+        yield self._world.scripts.configure(queue, {"limit": str(max(held, 1))})
+        for _ in range(2):
+            asked = self._ask()
+            choices: Choices = {"job_id": asked.id, "queue": queue, "priority": self._priority(), "on_full": "shed"}
+            yield from self._send(asked, choices)
+        for _ in range(self._chance.randrange(4)):
+            yield None
+        yield self._world.scripts.configure(queue, {"limit": ""})
 
     def _watch(self) -> Steps:
         for asked in self._some():

@@ -1,4 +1,4 @@
-"""A simulated scheduler: the real promoter, reaper, janitor and recurring jobs, in the order of the real service."""
+"""A simulated scheduler: the real parts of the service, in its order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from tidemill_scheduler.janitor import Janitor
 from tidemill_scheduler.promoter import Promoter
 from tidemill_scheduler.reaper import Reaper
 from tidemill_scheduler.recurring import RecurringJobs
+from tidemill_scheduler.shedder import Shedder
 
 
 @contextmanager
 def small_pages() -> Generator[None]:
     """Pages so small that a few jobs fill several."""
     with patch.multiple(
-        settings, PROMOTE_BATCH=2, HIGH_WATER_JOBS=5, RECOVER_PAGE=2, SWEEP_PAGE=3, EXPIRE_PAGE=2, OCCURRENCES_PAGE=1
+        settings,
+        PROMOTE_BATCH=2,
+        HIGH_WATER_JOBS=5,
+        RECOVER_PAGE=2,
+        SWEEP_PAGE=3,
+        EXPIRE_PAGE=2,
+        SHED_PAGE=1,
+        OCCURRENCES_PAGE=1,
     ):
         yield
 
@@ -35,6 +43,7 @@ class Scheduler:
         self._reaper = Reaper(link, world.scripts, world.clocks.monotonic_seconds)
         self._recurring = RecurringJobs(link, world.scripts)
         self._janitor = Janitor(link, world.scripts)
+        self._shedder = Shedder(link, world.scripts)
         self._reap_at_ms = 0
 
     def run(self) -> None:
@@ -63,6 +72,8 @@ class Scheduler:
             self._janitor.expire()
         if _is_due(survey.next_occurrence_ms, now_ms):
             self._recurring.run(now_ms)
+        if _is_due(survey.next_watch_ms, now_ms):
+            self._shedder.run(now_ms)
         if self._world.chance.random() < 0.2:
             self._janitor.sweep()
 

@@ -36,7 +36,7 @@ KEPT: Final = Kept(ttl_ms=30_000, most=5)
 
 _READ_ONLY: Final = frozenset({"survey", "measure"})
 # Where the ids of the jobs that a script may make begin in ARGV, and how far apart they are.
-_MAKERS: Final = {"enqueue": (11, 3), "tick": (11, 1)}
+_MAKERS: Final = {"enqueue": (12, 3), "tick": (11, 1)}
 
 
 class Connection:

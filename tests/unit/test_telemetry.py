@@ -448,6 +448,7 @@ EVERYTHING = """
     t.job_refused("images", "mac")
     t.jobs_pressed("images", "jobs", 1)
     t.jobs_turned_away("images", "bytes", 1)
+    t.jobs_shed("images", "age", 1)
     t.repaired("misplaced")
     scopes = [s for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics]
     print(json.dumps({

@@ -16,6 +16,7 @@ from tidemill import Tidemill
 from tidemill.options import Priority
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import settings
+from tidemill_consumers.concurrency.gradient import GradientLimit
 from tidemill_consumers.concurrency.limiter import FixedLimit
 from tidemill_consumers.intake import Intake
 from tidemill_consumers.lanes import LOW_IN, NORMAL_IN, Reserves
@@ -157,3 +158,26 @@ def test_a_worker_that_handed_back_takes_more_again_as_soon_as_jobs_are_short() 
     assert intake.wait_for_room() == 1, "one for one"
     intake.ran([1])
     assert intake.wait_for_room() == 4
+
+
+class _Adaptive(GradientLimit):
+    """Of which a test says what the limit is."""
+
+    now = 4
+
+    @property
+    def limit(self) -> int:
+        return self.now
+
+
+def test_slots_that_an_adaptive_limit_gives_back_are_filled_at_once() -> None:
+    """It measures with a quarter of them, what waits then is handed back, and the jobs are long."""
+    limiter = _Adaptive(100)
+    intake = Intake(("q",), limiter, Pace(limiter), lambda: False)
+    jobs = [Taken(f"j{n}", "q", 1, f"{n}-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w") for n in range(6)]
+    intake.hold(jobs)
+    intake.handed_back(2)
+    intake.settled(jobs[4:])
+    assert intake.wait_for_room(0.01) is None
+    limiter.now = 16
+    assert intake.wait_for_room(5) == 12

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, cast
 
 import click
 
+from tidemill.commands.ages import age_in
 from tidemill.dead_letters import Filter
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_AGE: Final = re.compile(r"(\d{1,8})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _when(_: click.Context, __: click.Parameter, value: str | None) -> datetime | timedelta | None:
     """An age, or a time with its zone."""
     if value is None:
         return None
-    if found := _AGE.fullmatch(value):
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if (age := age_in(value)) is not None:
+        return age
     try:
         time = datetime.fromisoformat(value)
     except ValueError:

@@ -19,6 +19,7 @@ _WHY_SKIPPED: Final = {
     "conflict": "whose unique key another job holds",
     "changed": "that have died again meanwhile",
     "corrupt": "whose record can't be run",
+    "full": "whose queue was at a limit",
     "": "that were gone",
 }
 

@@ -23,6 +23,8 @@ _LOOK_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 2.0
 # How long a process may take to end after its grace, before it is killed.
 _EXIT_SECONDS: Final = 15.0
+# Those of `tidemill worker`, which the client does not import. A wrong one is to be told at once.
+LIMITERS: Final = ("fixed", "gradient", "gradient2", "windowed")
 # Folders that hold no code of yours; so do those whose name begins with a dot, and virtual environments.
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 
@@ -33,6 +35,7 @@ Snapshot = dict[str, tuple[int, int]]
 @click.argument("app", metavar="MODULE:APP")
 @click.option("--queues", default="", help="Comma-separated; default: all queues of the application's tasks.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Jobs at a time.  [default: the worker's]")
+@click.option("--concurrency-limiter", type=click.Choice(LIMITERS), help="See worker --help.  [default: the worker's]")
 @click.option(
     "--grace",
     type=click.FloatRange(0, 86_400),
@@ -43,7 +46,9 @@ Snapshot = dict[str, tuple[int, int]]
 @url_option
 @log_options
 @pass_context
-def dev(context: Context, app: str, queues: str, concurrency: int | None, grace: float) -> None:
+def dev(
+    context: Context, app: str, queues: str, concurrency: int | None, concurrency_limiter: str | None, grace: float
+) -> None:
     """Run server, scheduler and worker while you write code.
 
     The worker is started again when a .py file below the current directory changes. Code that can't be imported ends
@@ -53,6 +58,8 @@ def dev(context: Context, app: str, queues: str, concurrency: int | None, grace:
     options = [f"--queues={queues}", f"--grace={grace}"]
     if concurrency is not None:
         options.append(f"--concurrency={concurrency}")
+    if concurrency_limiter is not None:
+        options.append(f"--concurrency-limiter={concurrency_limiter}")
     signals = Signals()
     supervise()
     click.echo(f"server: {logs.mask_url(context.mill.url)}")

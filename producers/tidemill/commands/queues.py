@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from datetime import timedelta
+from typing import Final, cast
 
 import click
 
+from tidemill.commands.ages import age_in
 from tidemill.commands.root import Context, json_option, pass_context, url_option
 from tidemill.durability import LEVELS, Durability
 from tidemill.wire.scripts import QueueFigures
+
+LIMITS: Final = ("limit", "limit_bytes", "limit_age_ms")
+
+
+def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
+    age = None if value is None else age_in(value)
+    if value is not None and not age:
+        raise click.BadParameter(f"{value!r} is no age, as 30s, 5m or 2h")
+    return age
 
 
 @click.group()
@@ -69,22 +80,28 @@ def purge(context: Context, name: str, yes: bool) -> None:
 @click.argument("name")
 @click.argument("jobs", type=click.IntRange(0), default=0)
 @click.option("--bytes", "size_bytes", type=click.IntRange(1), help="Of the arguments of all jobs in the queue.")
+@click.option("--age", callback=_age, help="For which the oldest ready job has waited, as 30s or 5m.")
 @url_option
 @json_option
 @pass_context
-def limit(context: Context, name: str, jobs: int, size_bytes: int | None) -> None:
+def limit(context: Context, name: str, jobs: int, size_bytes: int | None, age: timedelta | None) -> None:
     """Refuse new jobs while this many wait or run in the queue (0: any number), or by another limit.
 
     All limits of the queue are set at once: one that is not named is none.
     """
-    context.mill.inspect.limit(name, jobs or None, size_bytes=size_bytes)
-    limits = {"limit": jobs or None, "limit_bytes": size_bytes}
+    context.mill.inspect.limit(name, jobs or None, size_bytes=size_bytes, age_seconds=age)
+    age_ms = None if age is None else int(age.total_seconds() * 1000)
+    limits = {"limit": jobs or None, "limit_bytes": size_bytes, "limit_age_ms": age_ms}
     context.print({"queue": name, **limits}, lambda: f"{name}: {_limits_in_words(limits)}")
 
 
 def _limits_in_words(limits: Mapping[str, int | None]) -> str:
-    jobs, size_bytes = limits.values()
-    parts = [f"jobs ≤ {jobs}" if jobs else "", f"bytes ≤ {size_bytes}" if size_bytes else ""]
+    jobs, size_bytes, age_ms = limits.values()
+    parts = [
+        f"jobs ≤ {jobs}" if jobs else "",
+        f"bytes ≤ {size_bytes}" if size_bytes else "",
+        f"age ≤ {age_ms // 1000} s" if age_ms else "",
+    ]
     return ", ".join(filter(None, parts)) or "no limit"
 
 
@@ -112,11 +129,12 @@ def figures_of(queue: QueueFigures) -> dict[str, object]:
         "finished": queue.finished,
         "oldest_ready_ms": queue.oldest_ready_ms,
         "paused": "paused" in queue.counters,
-        **{name: int(queue.counters[name]) if name in queue.counters else None for name in ("limit", "limit_bytes")},
+        **{name: int(queue.counters[name]) if name in queue.counters else None for name in LIMITS},
         "durability": queue.counters.get("durability", "aof"),
         "succeeded": int(queue.counters.get("succeeded", 0)),
         "retried": int(queue.counters.get("retried", 0)),
         "recovered": int(queue.counters.get("recovered", 0)),
+        "shed": int(queue.counters.get("shed", 0)),
         "buried": int(queue.counters.get("dead", 0)),
     }
 

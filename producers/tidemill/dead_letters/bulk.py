@@ -34,7 +34,8 @@ class BulkResult:
 
     matched: letters that fitted the filter. done: those that were retried or removed.
     skipped: why others were not → how many. "conflict": another job holds the unique key; "changed": it has died again
-        meanwhile; "corrupt": its record can't be run; else the state that somebody else had brought it to ("": gone).
+        meanwhile; "corrupt": its record can't be run; "full": its queue was at a limit; else the state that somebody
+        else had brought it to ("": gone).
     """
 
     operation: str
@@ -64,7 +65,7 @@ def retry(
             if rate is not None:
                 yield from _pause_until(began + rate.seconds_for(result.matched))
             letters = [Requeue(letter.job_id, letter.died) for _, letter in some]
-            answers: list[list[str]] = yield client.scripts.requeue(letters, done_by)
+            answers: list[list[str]] = yield client.scripts.requeue(letters, done_by, within_limits=True)
             result = _after(result, [answer[0] for answer in answers], "ready")
             _log_retry(done_by, answers.count(["ready"]))
             report(result)

@@ -26,8 +26,9 @@ tidemill.jobs.retried                {job}      none
 tidemill.jobs.recovered              {job}      none
 tidemill.jobs.parked                 {job}      ~reason
 tidemill.jobs.refused                {job}      ~reason: unsigned, malformed, key, mac or expired
-tidemill.jobs.pressed                {job}      ~reason: jobs, bytes or deadline
+tidemill.jobs.pressed                {job}      ~reason: jobs, bytes, age or deadline
 tidemill.jobs.turned_away            {job}      ~reason, as above
+tidemill.jobs.shed                   {job}      ~reason, as above
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
@@ -54,6 +55,7 @@ from tidemill.telemetry.metrics import (
     jobs_recovered,
     jobs_retried,
     jobs_settled,
+    jobs_shed,
     jobs_turned_away,
     limit_source,
     repaired,
@@ -96,6 +98,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "jobs_recovered",
     "jobs_retried",
     "jobs_settled",
+    "jobs_shed",
     "jobs_turned_away",
     "limit_source",
     "repaired",

@@ -47,6 +47,7 @@ class Event(Enum):
     )
     JOB_CANCELLED = "job.cancelled", INFO, "job cancelled", "job_id task queue attempt"
     JOB_EXPIRED = "job.expired", WARNING, "job expired", "job_id task queue attempt count"
+    JOB_SHED = "job.shed", WARNING, "jobs dropped: other jobs took their place in a full queue", "queue reason count"
     JOB_FENCED = (
         "job.fenced",
         WARNING,

@@ -56,6 +56,7 @@ class Instruments(NamedTuple):
     refused: Counter
     pressed: Counter
     turned_away: Counter
+    shed: Counter
     repairs: Counter
 
 
@@ -82,6 +83,7 @@ def _make(meter: Meter) -> Instruments:
         repairs=meter.create_counter("tidemill.doctor.repairs", "{repair}", "What the doctor has mended."),
         pressed=jobs("tidemill.jobs.pressed", "Jobs that got into a queue which is filling up."),
         turned_away=jobs("tidemill.jobs.turned_away", "Jobs that did not get into a full queue."),
+        shed=jobs("tidemill.jobs.shed", "Jobs dropped from a full queue, in the place of which others got in."),
         refused=jobs("tidemill.jobs.refused", "Jobs without a signature that this worker accepts."),
     )
 
@@ -144,6 +146,14 @@ def jobs_turned_away(queue: str, limit: Limit, count: int) -> None:
     """`count` jobs did not get into a queue, for want of room or of time."""
     if (known := instruments()) is not None:
         known.turned_away.add(count, {"messaging.destination.name": queue, "messaging.tidemill.reason": limit})
+
+
+def jobs_shed(queue: str, limit: str, count: int) -> None:
+    """`count` jobs that waited were dropped from a queue over this limit. They count as expired as well."""
+    if (known := instruments()) is not None:
+        labels: Attributes = {"messaging.destination.name": queue}
+        known.shed.add(count, {**labels, "messaging.tidemill.reason": limit})
+        known.settled.add(count, {**labels, "messaging.tidemill.outcome": "expired"})
 
 
 def job_refused(queue: str, reason: RefuseReason) -> None:

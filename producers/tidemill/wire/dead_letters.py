@@ -76,11 +76,13 @@ class DeadLettering(Shard):
         arguments = (sieve.since_ms, sieve.before_ms, *behind, page, sieve.task, sieve.error, sieve.text)
         return call(load("browse"), (self.keys.dead(queue),), arguments, _read_page)
 
-    def requeue(self, letters: Sequence[Requeue], hand: Hand, now_ms: Argument = "") -> Command[list[list[str]]]:
-        """For each: [ready], [conflict, holder], [changed] (it has died again), or [state] when it is no dead letter
-        ("" unknown, corrupt: can't be run)."""
+    def requeue(
+        self, letters: Sequence[Requeue], hand: Hand, now_ms: Argument = "", *, within_limits: bool = False
+    ) -> Command[list[list[str]]]:
+        """For each: [ready], [conflict, holder], [changed] (it has died again), [full] (its queue, if `within_limits`),
+        or [state] when it is no dead letter ("" unknown, corrupt: can't be run)."""
         keys = (self.keys.audit, *(self.keys.job(letter.job_id) for letter in letters))
-        words: list[Argument] = [now_ms, *hand]
+        words: list[Argument] = [now_ms, *hand, int(within_limits)]
         for letter in letters:
             words += letter
         return call(load("requeue"), keys, tuple(words), lambda reply: [texts(row) for row in reply])

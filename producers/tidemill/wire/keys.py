@@ -13,6 +13,7 @@
 | `unique:<digest>` | string | id of the job that holds the unique key | enqueue | the end of that job |
 | `once:<digest>` | hash | marker of an effect, and its result | apply_effect, begin_effect | TTL, of `once` |
 | `queues` | set | names of all queues | enqueue, register | lives with the installation |
+| `watched` | zset | queue → when to look at its limits, ms: over one, or limited by age | enqueue, configure | shed |
 | `queue:<queue>` | hash | settings (limit, paused, …) and counters | enqueue, register | lives with the installation |
 | `tasks` | hash | task → its default queue, as workers declared it | register | lives with the installation |
 | `workers` | zset | incarnation → end of its lease, ms | register, renew | retire |
@@ -54,6 +55,7 @@ TYPES: Final[Mapping[str, str]] = {
     "unique:<digest>": "string",
     "once:<digest>": "hash",
     "queues": "set",
+    "watched": "zset",
     "queue:<queue>": "hash",
     "tasks": "hash",
     "workers": "zset",
@@ -74,6 +76,7 @@ class Keys:
         self.agenda = f"{self.root}agenda"
         self.expiring = f"{self.root}expiring"
         self.queues = f"{self.root}queues"
+        self.watched = f"{self.root}watched"
         self.tasks = f"{self.root}tasks"
         self.workers = f"{self.root}workers"
         self.departed = f"{self.root}departed"

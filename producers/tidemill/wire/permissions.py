@@ -9,7 +9,7 @@ SCRIPT LOAD give nobody a right that he has not without them.
 | --- | --- | --- |
 | producer | applications | enqueue, wait for results, cancel, publish recurring jobs |
 | worker | `tidemill worker` | all that a producer may, since jobs enqueue jobs; take, run and settle |
-| scheduler | `tidemill scheduler` | promote, recover, expire, sweep, make recurring jobs |
+| scheduler | `tidemill scheduler` | promote, recover, expire, shed, sweep, make recurring jobs |
 | dashboard | a look from outside | queues, workers, events, ids of jobs; no job's arguments, result or error |
 | operator | people | read everything; pause, limit, purge, cancel, repair; retry and remove dead letters |
 
@@ -47,6 +47,7 @@ _PRODUCER: Final[Grants] = {
     "expiring": "zadd zrange zrem",
     "unique:*": "get set del",
     "queues": "sadd",
+    "watched": "zadd",
     "queue:*": "hget hmget hset hincrby",
     "tasks": "hget",
     "recurring": "hget hset hdel",
@@ -72,13 +73,14 @@ _SCHEDULER: Final[Grants] = {
     "job:*": "hmget hset hdel del exists",
     "wheel:*": "zrange zrem zcard",
     "agenda": "zrange zadd zrem",
-    "ready:*": "xadd xlen xack xdel xpending xrange xinfo|groups xgroup|delconsumer",
+    "ready:*": "xadd xlen xreadgroup xack xdel xpending xrange xinfo|groups xgroup|create xgroup|delconsumer",
     "dead:*": "zadd zcard zrange zrem",
     "done:*": "zadd zcard zrange zrem zpopmin",
     "parked:*": "zrem",
     "expiring": "zadd zrange zrem",
     "unique:*": "get del",
     "queues": "sadd smembers",
+    "watched": "zrange zadd zrem",
     "queue:*": "hget hmget hset hincrby hgetall",
     "recurring": "hget hdel",
     "occurrences": "zrange zadd zscore zrem",

@@ -49,12 +49,12 @@ class Enqueued(NamedTuple):
     state: str
 
 
-WhenFull = Literal["", "partial", "defer"]
-Limit = Literal["jobs", "bytes", "deadline"]
+WhenFull = Literal["", "partial", "defer", "shed"]
+Limit = Literal["jobs", "bytes", "age", "deadline"]
 
 
 class Fullness(NamedTuple):
-    """How full a queue is: what of its nearest limit is used, in jobs or in bytes of arguments.
+    """How full a queue is: what of its nearest limit is used, in jobs, in bytes of arguments, or in ms of age.
 
     `deadline`: there may be room, but a job would wait for `used` ms, and is to live for `limit`. `thousandths`: of the
     limit, with the new jobs. `until_room_ms`: until less than 85 % are used, if nothing more comes; None: not known.
@@ -109,7 +109,8 @@ class Producing(Shard):
         when_full: WhenFull = "",
     ) -> Command[EnqueueAnswer]:
         """`keeps`: the durability levels that the caller will see to. `when_full`: of a chunk without room as a whole,
-        the first jobs get in, as many as have room (`partial`), or all go into the wheel until there is (`defer`).
+        the first jobs get in, as many as have room (`partial`), or all go into the wheel until there is (`defer`), or
+        all get in, and others that wait go (`shed`).
         """
         words: list[Argument] = [
             now_ms,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tidemill import settings
 from tidemill.wire.command import Argument, Command, call
 from tidemill.wire.producing import NewJobs
-from tidemill.wire.replies import milliseconds, pairs, texts
+from tidemill.wire.replies import milliseconds, pairs, text, texts
 from tidemill.wire.script import load
 from tidemill.wire.shard import Shard
 
@@ -28,6 +28,7 @@ class Survey:
     next_expiry_ms: int | None
     next_occurrence_ms: int | None
     first_departed_ms: int | None = None
+    next_watch_ms: int | None = None
 
     @property
     def now_ms(self) -> int:
@@ -51,17 +52,26 @@ class Recovered(NamedTuple):
     buried: list[str]
 
 
+class Shed(NamedTuple):
+    """`limit`: which was passed, "" if none. `more`: not all that had to go have gone."""
+
+    job_ids: list[str]
+    limit: str
+    more: bool
+
+
 class Scheduling(Shard):
     def survey(self, most_due: int = 100, now_ms: Argument = "") -> Command[Survey]:
-        keys = (self.keys.agenda, self.keys.workers, self.keys.expiring, self.keys.occurrences, self.keys.departed)
+        keys = self.keys
+        places = (keys.agenda, keys.workers, keys.expiring, keys.occurrences, keys.departed, keys.watched)
 
         def parse(reply: Any) -> Survey:
             coming = [
                 (queue, due_ms) for queue, score in pairs(reply[2]) if (due_ms := milliseconds(score)) is not None
             ]
-            return Survey(int(reply[0]), texts(reply[1]), coming, *(milliseconds(value) for value in reply[3:7]))
+            return Survey(int(reply[0]), texts(reply[1]), coming, *(milliseconds(value) for value in reply[3:8]))
 
-        return call(load("survey"), keys, (now_ms, most_due), parse)
+        return call(load("survey"), places, (now_ms, most_due), parse)
 
     def promote(self, queue: str, most: int, high_water: int, now_ms: Argument = "") -> Command[Promoted]:
         def parse(reply: Any) -> Promoted:
@@ -85,6 +95,19 @@ class Scheduling(Shard):
         """(ids looked at, jobs expired); fewer than a page looked at: that was all."""
         arguments = (now_ms, *self.kept, page)
         return call(load("expire"), (self.keys.expiring,), arguments, lambda reply: (int(reply[0]), int(reply[1])))
+
+    def watched(self, until_ms: int, most: int) -> Command[list[str]]:
+        """Queues whose limits are to be looked at by then."""
+        return Command(("ZRANGE", self.keys.watched, "-inf", until_ms, "BYSCORE", "LIMIT", 0, most), texts)
+
+    def shed(self, queue: str, page: int, again_ms: int, error: bytes, now_ms: Argument = "") -> Command[Shed]:
+        """Drops jobs that wait in a queue over its limit. `again_ms`: until the next look at an age."""
+
+        def parse(reply: Any) -> Shed:
+            return Shed(texts(reply[2:]), text(reply[1]), bool(reply[0]))
+
+        keys = (self.keys.watched, self.keys.queue(queue), *reversed(self.keys.lanes(queue)))
+        return call(load("shed"), keys, (now_ms, queue, *self.kept, page, again_ms, error), parse)
 
     def sweep(self, place: str, queues: Sequence[str], page: int, now_ms: Argument = "") -> Command[int]:
         """Drops finished records (`place` "finished") or dead letters ("dead") whose time is over."""

@@ -26,7 +26,7 @@ from tidemill.wire.producing import (
     Unprepared,
     WhenFull,
 )
-from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Survey
+from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Shed, Survey
 from tidemill.wire.shard import Kept
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
@@ -52,6 +52,7 @@ __all__ = [
     "Renewal",
     "Requeue",
     "Scripts",
+    "Shed",
     "Sieve",
     "Survey",
     "Taken",

@@ -8,15 +8,16 @@
 -- ARGV  1 now  2 queue  3 task  4 priority  5 due ms ('' = delay)  6 delay ms  7 lives for ms ('' = does not expire)
 --       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
 --       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in) | 'defer' (it goes into
---       the wheel until there is room, up to twice the limit)  then for each job: id, unique digest, body
+--       the wheel until there is room, up to twice the limit) | 'shed' (it gets in, up to twice the limit, and others
+--       that wait go: shed.lua)  then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
---         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
---         room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, the difference};
+--         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes' | 'age', used, limit, ms until there
+--         is room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, the difference};
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
--- include: arguments clock root record expect alarm ticket admission expiry unique create replicas
+-- include: arguments clock root record expect alarm ticket age admission displace expiry unique create replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -26,7 +27,9 @@ local job = {
 }
 expect_rows(13, 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
-local settings = redis.call('HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes')
+local settings = redis.call(
+  'HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest'
+)
 local durability, replicas = settings[2], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
   return { 2, durability }
@@ -37,7 +40,7 @@ elseif durability == 'replicated' then
   end
 end
 local code = job.due > now and 'scheduled' or 'ready'
-local admission = (settings[3] or settings[4]) and admission_of(queue, settings, now)
+local admission = (settings[3] or settings[4] or settings[6]) and admission_of(queue, settings, now)
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
@@ -81,10 +84,12 @@ if #news + refused == 0 then
   return replies
 end
 
-local share, which = -1, nil
+local share, which, displaced = -1, nil, 0
 if admission then
   share, which = admission.fullness(#news + refused, bytes + refused_bytes)
-  if share > ALL and refused == 0 then
+  if share > ALL and refused == 0 and ARGV[12] == 'shed' and share <= MOST_DEFERRED and code == 'ready' then
+    displaced = #news
+  elseif share > ALL and refused == 0 then
     local ms = admission.ms_until_room(0, 0, #news, bytes)
     local due = math.max(job.due, now + (ms == '' and DEFER_MS or ms))
     if ARGV[12] ~= 'defer' or share > MOST_DEFERRED or job.expires and due >= job.expires then
@@ -102,12 +107,14 @@ if admission then
 end
 
 if job.expires then expect('zset', root .. 'expiring') end
+if displaced > 0 then expect('zset', root .. 'watched') end
 if not settings[1] then
   redis.call('SADD', root .. 'queues', queue)
   redis.call('HSET', KEYS[1], 'known', 1)
 end
 if code == 'scheduled' and #news > 0 then set_due(queue, job.due) end
 if admission then admission.note_sizes(#news, bytes) end
+if displaced > 0 then displace(queue, job.priority, displaced) end
 for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end

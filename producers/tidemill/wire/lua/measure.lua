@@ -4,31 +4,16 @@
 -- ARGV  none
 -- returns {settings and counters as pairs, wheel, dead, finished, running, oldest ready ms ('' = none), ready high,
 --          ready normal, ready low}
--- include: ticket
+-- include: ticket undelivered
 local running, oldest, ready = 0, nil, {}
-
--- From where on nothing was delivered yet: the groups of other programs do not count.
-local function undelivered(stream)
-  local groups = redis.pcall('XINFO', 'GROUPS', stream)
-  if groups.err then return '-' end
-  for _, pairs_of_group in ipairs(groups) do
-    local group = {}
-    for i = 1, #pairs_of_group, 2 do group[pairs_of_group[i]] = pairs_of_group[i + 1] end
-    if group.name == GROUP then return '(' .. group['last-delivered-id'] end
-  end
-  return '-'
-end
 
 for index = 5, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[index], GROUP)
   local taken = not pending.err and pending[1] or 0
   running = running + taken
   ready[#ready + 1] = math.max(0, redis.call('XLEN', KEYS[index]) - taken)
-  local waiting = redis.call('XRANGE', KEYS[index], undelivered(KEYS[index]), '+', 'COUNT', 1)
-  if waiting[1] then
-    local since = tonumber(string.match(waiting[1][1], '^%d+'))
-    if not oldest or since < oldest then oldest = since end
-  end
+  local since = waiting_since(KEYS[index])
+  if since and (not oldest or since < oldest) then oldest = since end
 end
 return {
   redis.call('HGETALL', KEYS[1]), redis.call('ZCARD', KEYS[2]), redis.call('ZCARD', KEYS[3]),

@@ -1,5 +1,5 @@
 -- Admission: how full a queue is against its limits, and how soon there will be room. Of a queue without limits nothing
--- of this is made.
+-- of this is made. (The limit by age: age.lua.)
 -- Held are the jobs of the wheel and of the streams, those that run included. What they hold in bytes is estimated: each
 -- call that gets in mixes the sizes of its arguments into their mean, in proportion to what is held.
 
@@ -7,25 +7,35 @@
 -- queue takes jobs that can wait until there is room; for so long while that is not known.
 local PRESSURE, ALL, MOST_DEFERRED, DEFER_MS = 850, 1000, 2000, 1000
 
--- `settings`: known, durability, limit, limit_bytes, mean_bytes; nil: no limit is set.
+-- `settings`: known, durability, limit, limit_bytes, mean_bytes, limit_age_ms, oldest; nil: no limit is set.
 local function admission_of(queue, settings, now)
-  local limits, mean = { jobs = whole(settings[3]), bytes = whole(settings[4]) }, whole(settings[5], 0)
-  if not (limits.jobs or limits.bytes) then return nil end
+  local limits = { jobs = whole(settings[3]), bytes = whole(settings[4]), age = whole(settings[6]) }
+  if not (limits.jobs or limits.bytes or limits.age) then return nil end
+  local mean, age = whole(settings[5], 0), limits.age and age_seen(settings[7], now) or 0
   local key, admission = root .. 'queue:' .. queue, {}
   local held = redis.call('ZCARD', root .. 'wheel:' .. queue)
   for lane in pairs(LANES) do held = held + redis.call('XLEN', root .. 'ready:' .. queue .. ':' .. lane) end
 
-  local function used(jobs, bytes) return { jobs = held + jobs, bytes = held * mean + bytes } end
+  local function used(jobs, bytes) return { jobs = held + jobs, bytes = held * mean + bytes, age = age } end
 
-  -- With so many jobs of so many bytes more: thousandths of the limit that is nearest, and which one it is.
-  function admission.fullness(jobs, bytes)
+  local function nearest(usage)
     local most, which = -1, nil
-    for name, found in pairs(used(jobs, bytes)) do
+    for name, found in pairs(usage) do
       local limit = limits[name]
       local share = limit and (limit > 0 and found * 1000 / limit or ALL + 1)
       if share and share > most then most, which = share, name end
     end
     return most, which
+  end
+
+  -- With so many jobs of so many bytes more: thousandths of the limit that is nearest, and which one it is.
+  function admission.fullness(jobs, bytes) return nearest(used(jobs, bytes)) end
+
+  -- How many jobs have to go until no limit is passed, and which is nearest.
+  function admission.excess()
+    local share, which = admission.fullness(0, 0)
+    if share <= ALL then return 0, which end
+    return which == 'age' and held or math.ceil(held * (1 - ALL / share)), which
   end
 
   -- Jobs of a million that end in a second; nil: not known yet. The rate is taken over a second, or over ten jobs if
@@ -51,7 +61,9 @@ local function admission_of(queue, settings, now)
 
   -- Of the jobs held, with these: how many have to go until no more than `share` is used.
   local function surplus(share, jobs, bytes)
-    return (held + jobs) * math.max(0, 1 - share / math.max(admission.fullness(jobs, bytes), 1))
+    local usage = used(jobs, bytes)
+    usage.age = nil -- is no matter of how many
+    return (held + jobs) * math.max(0, 1 - share / math.max(nearest(usage), 1))
   end
 
   -- In how many ms the queue is below PRESSURE again, with the jobs that got in, and has room for those that did not, if
@@ -60,7 +72,8 @@ local function admission_of(queue, settings, now)
     local rate = drain_rate()
     if not rate or rate == 0 then return '' end
     local first, then_all = surplus(PRESSURE, jobs, bytes), surplus(ALL, jobs + refused, bytes + refused_bytes)
-    return math.ceil(math.max(first, then_all, 1) * 1e6 / rate)
+    local ageing = limits.age and ms_until_young(age, limits.age * PRESSURE / ALL, held * 1e6 / rate) or 0
+    return math.ceil(math.max(math.max(first, then_all, 1) * 1e6 / rate, ageing))
   end
 
   -- How long a new job of this priority would wait, in ms; nil: not known.
