@@ -4,13 +4,14 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 
 | key | value |
 | --- | --- |
-| `job:`, `queue:`, `worker:`, `tasks`, `recurring` | a dict of fields |
+| `job:`, `queue:`, `worker:`, `tasks`, `limits`, `recurring` | a dict of fields |
 | `wheel:`, `dead:`, `done:`, `parked:`, `agenda`, `expiring`, `workers`, `occurrences` | a dict: member → score |
+| `line:`, `called:`, `permits:` | a dict: member → score |
 | `ready:` | `tickets("a@w1", "b")`: job a is pending at consumer w1, b is not delivered |
 | `events` | a list of "event id id" |
 | `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
 | `queues` | a set |
-| `unique:` | a text |
+| `unique:`, `limit:` | a text |
 | `once:` | a dict of fields |
 """
 
@@ -263,7 +264,8 @@ class World:
 
 def _is_zset(key: str) -> bool:
     kind = key.partition(":")[0]
-    return kind in ("departed", "wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+    zsets = ("departed", "wheel", "dead", "done", "parked", "agenda", "expiring", "workers", "occurrences")
+    return kind in (*zsets, "line", "called", "permits")
 
 
 def _writable(field: str, text: str) -> bytes:
