@@ -24,6 +24,7 @@ def violations(state: State, now_ms: int) -> list[str]:
         *_expiry(state),
         *_retention(state),
         *_parked(state),
+        *_limits(state),
     ]
 
 
@@ -100,6 +101,27 @@ def _retention(state: State) -> Iterator[str]:
         place = {"dead": "dead:", "succeeded": "done:", "cancelled": "done:", "expired": "done:"}.get(record["s"])
         if place and job_id not in state.get(place + record["q"], {}):
             yield f"{job_id} is {record['s']}, but retention does not know it"
+
+
+def _limits(state: State) -> Iterator[str]:
+    """Who stands in line waits for that limit, who holds a permit runs, and the reverse; a line is looked at."""
+    for prefix, states in (("line:", ("scheduled",)), ("called:", ("ready",)), ("permits:", ("running",))):
+        for limit, ids in _places(state, prefix):
+            for job_id in ids:
+                record = state.get(f"job:{job_id}", {"s": "gone"})
+                if record["s"] not in states or limit not in _limits_of(record):
+                    yield f"{prefix}{limit} holds {job_id}, which is {record}"
+    for limit, _ in _places(state, "line:"):
+        if f"line:{limit}" not in state.get("agenda", {}):
+            yield f"nobody looks at the line of {limit}"
+    for job_id, record in _jobs(state):
+        is_in_line = any(job_id in state.get(f"line:{limit}", {}) for limit in _limits_of(record))
+        if record["s"] == "scheduled" and "i" in record and not is_in_line:
+            yield f"{job_id} waits for a limit, but stands in no line: {record}"
+
+
+def _limits_of(record: Fields) -> list[str]:
+    return [word.partition(":")[0] for word in record.get("li", "").split()]
 
 
 def _parked(state: State) -> Iterator[str]:

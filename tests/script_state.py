@@ -4,13 +4,13 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 
 | key | value |
 | --- | --- |
-| `job:`, `queue:`, `worker:`, `tasks`, `recurring` | a dict of fields |
+| `job:`, `queue:`, `worker:`, `tasks`, `limits`, `recurring` | a dict of fields |
 | `wheel:`, `dead:`, `done:`, `parked:`, `agenda`, `expiring`, `workers`, `watched`, … | a dict: member → score |
 | `ready:` | `tickets("a@w1", "b")`: job a is pending at consumer w1, b is not delivered |
 | `events` | a list of "event id id" |
 | `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
 | `queues` | a set |
-| `unique:` | a text |
+| `unique:`, `limit:` | a text |
 | `once:` | a dict of fields |
 """
 

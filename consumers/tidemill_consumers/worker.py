@@ -31,6 +31,7 @@ from tidemill.wire.scripts import Renewal, Scripts, Taken
 from tidemill_consumers import pipeline, settings
 from tidemill_consumers.beats import Beat, BeatSender
 from tidemill_consumers.concurrency import make_limiter, slots
+from tidemill_consumers.confining import confine, is_unconfined
 from tidemill_consumers.contact import Contact
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
@@ -203,6 +204,8 @@ class Worker:
         }
         if self.settings.concurrency_limiter != settings.CONCURRENCY_LIMITER:
             description["limiter"] = self.settings.concurrency_limiter
+        limits = {task.name: task.limits.allowed if task.limits else "" for task in self._tasks.values()}
+        self._link.run_all(self._scripts.declare_limits(limits))
         self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
         self._publish()
 
@@ -225,11 +228,20 @@ class Worker:
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
-        now, put_off = self.runs.add(runs)
+        now, put_off = self.runs.add(self._confined(runs))
         for run in put_off:
             reason = "it may be what killed its workers: it waits for one that is idle"
             self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
         self._submit(now)
+
+    def _confined(self, runs: list[Run]) -> list[Run]:
+        """Without those whose limits are to be named first."""
+        unconfined = [run for run in runs if is_unconfined(run)]
+        if not unconfined:
+            return runs
+        for taken, outcome in confine(unconfined, self._scripts, self.client.codec, self._link.run_all):
+            self._settlement.put(taken, outcome)
+        return [run for run in runs if run not in unconfined]
 
     def hand_back_late(self) -> bool:
         """What waits behind long jobs may start at once elsewhere. True: jobs wait, so look again soon."""

@@ -37,6 +37,7 @@ from tidemill.errors import (
     UnserializableValue,
 )
 from tidemill.job import Job, JobState
+from tidemill.limits import Limit
 from tidemill.once import Effect, once
 from tidemill.retry import Retry
 from tidemill.retry_calls import aretry_call, retry_call
@@ -52,6 +53,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "Call",
     "call",
     "Retry",
+    "Limit",
     # Jobs.
     "Job",
     "JobState",

@@ -16,6 +16,7 @@ from tidemill.dead_letters import DeadLetters
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.inspection import Inspection
 from tidemill.job import Job, JobState
+from tidemill.limits import Cost, Key, Limit, of_task
 from tidemill.options import Duration, Options, Priority, retry_policy
 from tidemill.retry import NO_RETRY, Retry
 from tidemill.settings import SERVER_DEADLINE_SECONDS
@@ -115,6 +116,12 @@ class Tidemill:
         expires: Duration | None = None,
         fallback: Callable[..., Any] | None = None,
         critical: bool = False,
+        rate: str | None = None,
+        rate_key: Key | None = None,
+        concurrency: int | None = None,
+        concurrency_key: Key | None = None,
+        cost: Cost = 1,
+        limits: Sequence[Limit] = (),
     ) -> _TaskDecorator:
         """Registers a function as a task.
 
@@ -127,6 +134,9 @@ class Tidemill:
         fallback: a function of the same kind with the same arguments, called when the job would be dead, or when a
             further attempt would begin less than 200 ms before `until` or `expires`; what it returns is the result.
         critical: attempts are made until the last moment; those 200 ms do not count.
+        rate, concurrency: of this task's jobs so many start in a time ("100/s", "100/s burst 20"), and so many run at
+            once, in the whole fleet; rate_key, concurrency_key: for each value of this argument by itself.
+        cost: what a job takes of the rate. limits: limits that this task shares with others. All this: see `Limit`.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
         options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
@@ -147,6 +157,8 @@ class Tidemill:
                 executor=executor,
                 fallback=fallback,
                 critical=critical,
+                own_limits=lambda task: of_task(task, rate, rate_key, concurrency, concurrency_key, cost),
+                shared_limits=limits,
             )
             registration.add(definition, self.tasks)
             self.codec.carry_annotations(function)

@@ -22,6 +22,7 @@ from tidemill.errors import (
 )
 from tidemill.ids import new_id, new_ids
 from tidemill.job import Job, JobState, known_state
+from tidemill.limits import Limits
 from tidemill.options import Options
 from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs, WhenFull
 from tidemill.wire.signing import Signable, Signing
@@ -43,12 +44,14 @@ class Arguments(Protocol):
 
 @dataclass(slots=True)  # not frozen: it is made for every call, and a frozen one takes twice as long to make
 class Plan:
-    """What is to be enqueued: calls of one task with the same options."""
+    """What is to be enqueued: calls of one task with the same options. `limited`: by what, by job or for all."""
 
     client: Client
     task: str
     options: Options
     calls: Sequence[Arguments]
+    limits: Limits | None = None
+    limited: str | dict[str, str] = ""
 
 
 def at(options: Options, due_ms: int) -> Options:
@@ -90,6 +93,8 @@ def _encode(plan: Plan) -> list[NewJob]:
     encode = plan.client.codec.encode_call
     bodies = [encode(item.args, item.kwargs) for item in plan.calls]
     ids = [options.job_id or new_id()] if len(bodies) == 1 else new_ids(len(bodies))
+    if plan.limits is not None:
+        plan.limited = plan.limits.of_jobs(ids, plan.calls)
     return list(map(NewJob, ids, repeat(unique), bodies))
 
 
@@ -167,6 +172,7 @@ def _offer(
             result_ttl_ms=options.result_ttl_ms,
             options=options.carried,
             trace=telemetry.inject(),
+            limits=_limits_of(plan, new) if plan.limited else "",
         )
         try:
             answer: Admitted | Full = yield durability.enqueue(plan.client.scripts, shared, new, when_full)
@@ -187,6 +193,11 @@ def _offer(
         for job, reply in zip(new, replies, strict=False)
     ]
     return jobs, fullness
+
+
+def _limits_of(plan: Plan, new: list[NewJob]) -> str:
+    limited = plan.limited
+    return limited if isinstance(limited, str) else "\n".join(limited[job.id] for job in new)
 
 
 def _unknown(plan: Plan, new: list[NewJob], error: TidemillError) -> EnqueueUnknown:

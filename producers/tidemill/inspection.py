@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill import durability, validation
+from tidemill import durability, limits, validation
 from tidemill.client import Batch
 from tidemill.durability import Durability
 from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.job import Job, JobState, state_of
+from tidemill.limit_figures import LimitFigures, figures
 from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
 from tidemill.wire.record import Record, from_hash
@@ -121,6 +122,28 @@ class Inspection:
         """`limit` for async code."""
         await self._client.arun(self._limit(queue, jobs, size_bytes, age_seconds))
 
+    def throttle(self, queue: str, rate: str | None = None, concurrency: int | None = None) -> None:
+        """Limits what workers start of the queue, in the whole fleet; enqueueing goes on.
+
+        rate: "100/s", "100/s burst 20", or for a minute (m), an hour (h), a day (d).
+        concurrency: so many run at once.
+
+        Both are set at once; None: no limit of this kind. Limits of tasks count as well: see `tidemill.Limit`.
+        """
+        self._client.run(self._throttle(queue, rate, concurrency))
+
+    async def athrottle(self, queue: str, rate: str | None = None, concurrency: int | None = None) -> None:
+        """`throttle` for async code."""
+        await self._client.arun(self._throttle(queue, rate, concurrency))
+
+    def limits(self) -> list[LimitFigures]:
+        """Rates and concurrencies of tasks and queues: what is used of them, and how many jobs wait."""
+        return self._client.run(figures(self._client))
+
+    async def alimits(self) -> list[LimitFigures]:
+        """`limits` for async code."""
+        return await self._client.arun(figures(self._client))
+
     def durability(self, queue: str, level: Durability | None) -> None:
         """What an enqueue into the queue waits for: see `tidemill.durability`. None is "aof", the default.
 
@@ -143,12 +166,12 @@ class Inspection:
     def _queues(self) -> Operation[list[QueueFigures]]:
         scripts = self._client.scripts
         names: list[str] = yield scripts.queue_names()
-        figures: list[QueueFigures] = yield Batch([scripts.measure(name) for name in names])
-        return figures
+        found: list[QueueFigures] = yield Batch([scripts.measure(name) for name in names])
+        return found
 
     def _queue(self, name: str) -> Operation[QueueFigures]:
-        figures: QueueFigures = yield self._client.scripts.measure(validation.queue_name(name))
-        return figures
+        found: QueueFigures = yield self._client.scripts.measure(validation.queue_name(name))
+        return found
 
     def _workers(self) -> Operation[list[WorkerInfo]]:
         scripts = self._client.scripts
@@ -171,6 +194,13 @@ class Inspection:
             "limit_age_ms": age_ms,
         }
         yield from self._configure(queue, {name: "" if value is None else str(value) for name, value in limits.items()})
+
+    def _throttle(self, queue: str, rate: str | None, concurrency: int | None) -> Operation[None]:
+        wanted = {
+            "rate": "" if rate is None else limits.rate("rate", rate).packed(),
+            "concurrency": "" if concurrency is None else str(limits.concurrency("concurrency", concurrency)),
+        }
+        yield from self._configure(queue, wanted)
 
     def _durability(self, queue: str, level: str | None) -> Operation[None]:
         wanted = validation.one_of("durability", level or "aof", durability.LEVELS)

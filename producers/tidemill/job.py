@@ -1,6 +1,6 @@
 """A job as its producer sees it, and the state machine that all scripts keep.
 
-                enqueue(delay)          promote                take               complete
+                enqueue(delay)       promote, admit            take               complete
       (new) ─────────────────▶ SCHEDULED ──────▶ READY ─────────────▶ RUNNING ─────────────▶ SUCCEEDED
         │                          ▲  ▲            ▲ ▲                   │  │
         └── enqueue, tick ─────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
@@ -8,6 +8,7 @@
                                    └── park (unknown task) ──────────────┤
                                                      ├── release, recover ┤
                                                      └── reinstate ───────┘
+      take, of a job that a limit refuses: READY ▶ SCHEDULED, until admit
       cancel: SCHEDULED, READY ▶ CANCELLED      abandon: RUNNING ▶ CANCELLED      expire: SCHEDULED, READY ▶ EXPIRED
       shed: READY ▶ EXPIRED
 
@@ -65,7 +66,8 @@ TRANSITIONS: Final[dict[str, frozenset[tuple[JobState | None, JobState]]]] = {
     "enqueue": frozenset({(_NEW, _S), (_NEW, _R)}),
     "tick": frozenset({(_NEW, _R)}),
     "promote": frozenset({(_S, _R)}),
-    "take": frozenset({(_R, _RUN), (_R, _CANCELLED), (_R, _EXPIRED), (_R, _DEAD)}),
+    "admit": frozenset({(_S, _R)}),
+    "take": frozenset({(_R, _RUN), (_R, _S), (_R, _CANCELLED), (_R, _EXPIRED), (_R, _DEAD)}),
     "complete": frozenset({(_RUN, _OK)}),
     "retry": frozenset({(_RUN, _S), (_RUN, _CANCELLED)}),
     "park": frozenset({(_RUN, _S), (_RUN, _CANCELLED)}),

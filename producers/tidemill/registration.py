@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidemill import fallbacks, validation
+from tidemill import fallbacks, limits, validation
 from tidemill.errors import InvalidInput
+from tidemill.limits import Limit
 from tidemill.names import module_name
 from tidemill.retry import Retry
 from tidemill.signatures import checker
@@ -24,8 +25,10 @@ def define(
     executor: str | None,
     fallback: Callable[..., Any] | None,
     critical: bool,
+    own_limits: Callable[[str], Sequence[Limit]],
+    shared_limits: Sequence[Limit],
 ) -> Definition:
-    """The definition of a task. Raises InvalidInput for what is no function, a wrong name, executor or fallback."""
+    """A task's definition. Raises InvalidInput for what is no function, a wrong name, executor, fallback, limit."""
     if not inspect.isfunction(function):
         raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
     task = validation.task_name(_default_name(function) if name is None else name)
@@ -39,6 +42,7 @@ def define(
         timeout_ms=timeout_ms,
         executor=_executor(task, executor, inspect.iscoroutinefunction(function)),
         fallback=fallback,
+        limits=limits.bind(task, function, own_limits(task), shared_limits),
         critical=validation.flag("critical", critical),
         check=checker(function, task),
     )

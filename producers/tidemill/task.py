@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpac
 from tidemill import enqueueing, validation
 from tidemill.errors import InvalidInput
 from tidemill.job import Job
+from tidemill.limits import Limits
 from tidemill.options import Choices, Options
 from tidemill.retry import NO_RETRY, Retry
 
@@ -46,6 +47,7 @@ class Definition:
     executor: str = "thread"
     fallback: Callable[..., Any] | None = None
     critical: bool = False
+    limits: Limits | None = None
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 
@@ -133,7 +135,7 @@ class Task(Enqueuer[R], Generic[P, R]):
 
     def _one(self, args: tuple[object, ...], kwargs: Mapping[str, object], options: Options) -> enqueueing.Plan:
         self.definition.check(*args, **kwargs)
-        return self._plan((Call(args, kwargs),), options)
+        return self._limited((Call(args, kwargs),), options)
 
     def _many(self, calls: Iterable[Call]) -> enqueueing.Plan:
         found = list(calls)
@@ -141,7 +143,10 @@ class Task(Enqueuer[R], Generic[P, R]):
             if not isinstance(item, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
                 raise InvalidInput(f"enqueue_many takes call(...) objects; item {index} is {item!r}")
             self.definition.check(*item.args, **item.kwargs)
-        return self._plan(found, self.options)
+        return self._limited(found, self.options)
+
+    def _limited(self, calls: Sequence[Call], options: Options) -> enqueueing.Plan:
+        return enqueueing.Plan(self._client, self.name, options, calls, self.definition.limits)
 
     def _after(self, delay: timedelta | float) -> Options:
         return self.options.using({"delay": delay})

@@ -16,6 +16,7 @@ from tidemill.connection import Link
 from tidemill.errors import ServerUnavailable, TidemillError
 from tidemill.telemetry import Event
 from tidemill.wire.command import Command
+from tidemill.wire.keys import LINE
 from tidemill.wire.scripts import Promoted, Scripts, Survey
 from tidemill_scheduler import settings
 
@@ -44,9 +45,7 @@ class Promoter:
 
     def run(self, queues: Iterable[str], now_ms: int) -> Survey:
         """Promotes a batch of each. Returns what is to be done after that. now_ms: the server's time, about."""
-        calls = {
-            queue: self._scripts.promote(queue, settings.PROMOTE_BATCH, settings.HIGH_WATER_JOBS) for queue in queues
-        }
+        calls = {queue: self._call(queue) for queue in queues}
         survey = self._scripts.survey(settings.QUEUES_PAGE)
         try:
             *answers, found = self._link.run_all([*calls.values(), survey])
@@ -60,6 +59,12 @@ class Promoter:
             self._promoted(queue, answer, now_ms)
         last: Survey = found
         return last
+
+    def _call(self, queue: str) -> Command[Promoted]:
+        limit = queue.removeprefix(LINE)
+        if limit != queue:
+            return self._scripts.admit(limit)
+        return self._scripts.promote(queue, settings.PROMOTE_BATCH, settings.HIGH_WATER_JOBS)
 
     def _alone(self, queue: str, call: Command[Promoted], now_ms: int) -> None:
         try:

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import redis
 
 from chaos.history import Recorder
 from tidemill import Retry, Tidemill, current_job
@@ -21,6 +23,10 @@ PROCESS_VARIABLE: Final = "CHAOS_PROCESS"
 # Of jobs that are tried again: no jitter, so that the checker knows when the next attempt may start.
 RETRY_SECONDS: Final = 0.3
 FAILING_ATTEMPTS: Final = 3
+# Of the tasks that are limited; and where those that are limited at once count themselves.
+RATE_PER_SECOND: Final = 500
+CONCURRENCY: Final = 7
+INSIDE_KEY: Final = "chaos:{0}:inside"
 
 mill = Tidemill(deadline=3)
 
@@ -53,6 +59,13 @@ def recorded() -> Generator[None]:
         raise
     finally:
         recorder().write("end", **fence, tries=job.attempt, outcome=outcome)
+
+
+@cache
+def witnesses() -> Any:
+    """A connection of this process to the server."""
+    client: Any = redis.Redis  # its types are partly unknown
+    return client.from_url(os.environ["TIDEMILL_URL"])
 
 
 def make_effect() -> None:
@@ -107,6 +120,29 @@ def in_child(seconds: float) -> None:
     with recorded():
         work(seconds)
         make_effect()
+
+
+@mill.task(queue="limited", rate=f"{RATE_PER_SECOND}/s")
+def in_time() -> None:
+    with recorded():
+        make_effect()
+
+
+@mill.task(queue="limited", concurrency=CONCURRENCY)
+def at_once(seconds: float) -> None:
+    """Checks itself: counts who is inside, in a hash with a field for each process."""
+    with recorded():
+        server, process = witnesses(), os.environ[PROCESS_VARIABLE]
+        server.hincrby(INSIDE_KEY, process, 1)
+        try:
+            inside = sum(map(int, server.hvals(INSIDE_KEY)))
+            recorder().write("inside", job=current_job().id, count=inside)
+            work(seconds)
+            make_effect()
+        finally:
+            server.hincrby(INSIDE_KEY, process, -1)
+    if inside > CONCURRENCY:
+        raise Failing(f"{inside} are inside")
 
 
 @mill.task(queue="slow")

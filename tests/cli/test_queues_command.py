@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cli.in_process import Group
+from conditions import eventually
+from fleet import running_fleet
 from tidemill import QueueFull, Tidemill, call
 
 GROUP = Group("queues")
@@ -41,6 +43,29 @@ def test_a_purge_asks_first(mill: Tidemill, url: str) -> None:
     assert mill.inspect.queue("default").waiting == 2
     assert run(url, "purge", "default", typed="y\n").stdout.endswith("2 jobs of default were cancelled\n")
     assert answer(url, "purge", "default", "--yes") == {"queue": "default", "cancelled": 0}
+
+
+def test_a_queue_is_throttled_and_the_limits_are_shown(mill: Tidemill, url: str) -> None:
+    @mill.task(name="pay", rate="1/m", rate_key="customer", concurrency=2)
+    def pay(customer: str) -> None: ...
+
+    assert run(url, "limits").stdout == "no limits\n"
+    throttled = run(url, "throttle", "default", "--rate=50/s burst 3", "--concurrency=4")
+    assert throttled.stdout == "default: rate ≤ 50/s burst 3, concurrency ≤ 4\n"
+    with running_fleet(mill):
+        for customer in ("ann", "ann", "ann", "bob", "bob"):
+            pay.enqueue(customer)
+        eventually(lambda: mill.inspect.limits()[1].waiting == 3, "three wait")
+        shown = run(url, "limits").stdout.splitlines()
+        assert shown[0].startswith("pay  concurrency: 2 at once  used ")
+        assert shown[1] == "pay  rate: one in 60000 ms, burst 1  used 0  waiting 3 in 2 lines"
+        assert [line.partition("  used")[0] for line in shown[2:]] == [
+            "queue default  concurrency: 4 at once",
+            "queue default  rate: one in 20 ms, burst 3",
+        ]
+    assert {one["name"] for one in answer(url, "limits")} == {"pay", "queue default"}
+    assert run(url, "throttle", "default").stdout == "default: no limit\n"
+    assert run(url, "throttle", "default", "--rate=many").exit_code == 2
 
 
 def test_a_queue_is_limited(mill: Tidemill, url: str) -> None:

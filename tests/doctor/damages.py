@@ -14,6 +14,7 @@ from tidemill.wire.keys import GROUP
 
 WORKER: Final = "w1"
 QUEUE: Final = "default"
+LIMIT: Final = f"cq.{QUEUE}"
 DIGEST: Final = "0123456789abcdef0123456789abcdef"
 
 
@@ -227,6 +228,31 @@ def _unknown_queue(scene: Scene) -> Job[int]:
     return job
 
 
+def _waits_for_a_permit(scene: Scene) -> Job[int]:
+    """In the line of its queue, whose only permit nobody holds."""
+    scene.link.run(scene.scripts.configure(QUEUE, {"concurrency": "1"}))
+    scene.client.zadd(scene.keys.permits(LIMIT), {"gone": 1})
+    job = scene.enqueue()
+    scene.register()
+    takings = scene.link.run(scene.scripts.take(WORKER, [QUEUE], 1))
+    assert takings is not None
+    assert not takings.jobs
+    return job
+
+
+def _lost_line(scene: Scene) -> Job[int]:
+    job = _waits_for_a_permit(scene)
+    scene.client.delete(scene.keys.line(LIMIT), scene.keys.permits(LIMIT))
+    return job
+
+
+def _line_stopped(scene: Scene) -> Job[int]:
+    job = _waits_for_a_permit(scene)
+    scene.client.delete(scene.keys.permits(LIMIT))
+    scene.client.zrem(scene.keys.agenda, f"line:{LIMIT}")
+    return job
+
+
 def _lost_agenda(scene: Scene) -> Job[int]:
     job = scene.enqueue(delay=0.2)
     scene.client.delete(scene.keys.agenda)
@@ -296,6 +322,9 @@ DAMAGES: Final = [
     Damage("a worker's description was deleted", _undescribed_worker, (Kind.WORKER_NOT_DESCRIBED,)),
     Damage("a description does not end", _immortal_description, (Kind.WORKER_WITHOUT_LEASE,)),
     Damage("the list of queues was deleted", _unknown_queue, (Kind.QUEUE_UNKNOWN,)),
+    Damage("a permit is held by nobody", _waits_for_a_permit, (Kind.MISPLACED,)),
+    Damage("the line of a limit was deleted", _lost_line, (Kind.NOT_IN_LINE,)),
+    Damage("nobody looks after the line of a limit", _line_stopped, (Kind.LINE_STOPPED,)),
     Damage("the agenda was deleted", _lost_agenda, (Kind.AGENDA_LATE,)),
     Damage("the agenda is late", _late_agenda, (Kind.AGENDA_LATE,)),
     Damage("a record has no state of ours", _corrupt_record, (Kind.CORRUPT_RECORD,), left=True),

@@ -7,6 +7,7 @@ from script_cases import (
     doctoring,
     effects,
     enqueue,
+    limits,
     promote,
     recurring,
     settlement,
@@ -17,6 +18,19 @@ from script_cases import (
 )
 from script_state import Case
 
-_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters, shed)
+_MODULES = (
+    enqueue,
+    promote,
+    take,
+    settlement,
+    worker,
+    steering,
+    recurring,
+    effects,
+    doctoring,
+    dead_letters,
+    shed,
+    limits,
+)
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

@@ -83,7 +83,6 @@ FORBIDDEN = {
     "worker": ["SMEMBERS tm:{0}:queues", "HGETALL tm:{0}:recurring", "SCAN 0", "SSUBSCRIBE tm:{0}:alarm"],
     "scheduler": [
         f"HGETALL {RECORD}",
-        f"XREADGROUP GROUP tidemill me STREAMS {READY} >",
         "SET tm:{0}:unique:00 a",
         "HSET tm:{0}:recurring every x",
         "SPUBLISH tm:{0}:control queues",

@@ -15,6 +15,7 @@ from tidemill.wire.script import names
 # Who calls which script in the product. A new script needs its line here, and its commands in wire/permissions.py.
 CALLERS = {
     "abandon": "worker",
+    "admit": "scheduler",
     "adopt": "worker",
     "apply_effect": "",  # it writes keys of the application, which the application grants: docs/security.md
     "begin_effect": "worker",
@@ -29,6 +30,7 @@ CALLERS = {
     "check_tickets": "operator",
     "check_workers": "operator",
     "complete": "worker",
+    "confine": "worker",
     "configure": "operator",
     "declare": "producer worker operator",
     "discard": "operator",

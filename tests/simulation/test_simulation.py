@@ -42,9 +42,11 @@ ALWAYS_REACHED = frozenset(
 )
 # Arrows that need a coincidence are reached by `make simulate`, not by every choice of as few seeds as these.
 RARE_ARROWS = frozenset({"park: running → cancelled", "bury: running → cancelled", "requeue: dead → ready"})
+# A limit refuses a job: limits have histories of their own, in tests/properties.
+LIMITED_ARROWS = frozenset({"take: ready → scheduled"})
 
-# The doctor's repair: no world calls a doctor.
-NOT_PLAYED = frozenset({"reinstate"})
+# The doctor's repair: no world calls a doctor. And what is for limits alone.
+NOT_PLAYED = frozenset({"reinstate", "admit"})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,7 +82,7 @@ def test_the_worlds_draw_every_arrow_of_the_state_machine(outcome: Outcome) -> N
         if script not in NOT_PLAYED
         for before, after in pairs
     }
-    assert {arrow for arrow in arrows - RARE_ARROWS if not outcome.sometimes[arrow]} == set()
+    assert {arrow for arrow in arrows - RARE_ARROWS - LIMITED_ARROWS if not outcome.sometimes[arrow]} == set()
 
 
 def test_a_seed_decides_everything(url: str, outcome: Outcome) -> None:

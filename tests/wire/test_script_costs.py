@@ -76,6 +76,34 @@ def test_a_settlement_costs_three_or_five_commands_a_job_and_a_few_for_all(
     assert _commands(world, method("w1", "q", "normal", rows)) <= each * BATCH + 20
 
 
+def _limited(li: str) -> State:
+    """A hundred ready jobs with these limits, none of which binds."""
+    streams = {f"ready:q:{lane}": tickets() for lane in ("high", "low")}
+    ready: State = {f"job:{one}": job("ready", li=li) for one in IDS}
+    allowed = {"limits": {"t": "r10:1000:t c1000:t"}}
+    return {"workers": {"w1": NOW}, **streams, **ready, **allowed, "ready:q:normal": tickets(*IDS)}
+
+
+def test_limits_that_do_not_bind_cost_a_few_commands_a_batch_and_none_a_job(world: World) -> None:
+    world.replace(_limited("r1 c1"))
+    _warm(world, world.scripts.take("w1", ("q",), 0))
+    assert _commands(world, world.scripts.take("w1", ("q",), BATCH)) <= 2 * BATCH + 10 + 10
+    _warm(world, world.scripts.complete("w1", "q", "normal", []))
+    rows = [(one, world.entry(one), 1, b"result") for one in IDS]
+    assert _commands(world, world.scripts.complete("w1", "q", "normal", rows)) <= 3 * BATCH + 20 + 5
+    _warm(world, _enqueue(world, ["first"]))
+    assert _commands(world, _enqueue(world, [f"new-{one}" for one in IDS], limits="r1 c1")) <= 2 * BATCH + 5 + 2
+
+
+def test_of_a_long_line_only_those_are_looked_at_that_are_let_in(world: World) -> None:
+    waiting = {f"job:{one}": job("scheduled", li="r1", i=number, y="waits") for number, one in enumerate(IDS)}
+    places = {"wheel:q": dict.fromkeys(IDS, 4 * 10**12), "agenda": {"q": 4 * 10**12, "line:r1": NOW}}
+    line = {one: number for number, one in enumerate(IDS)}
+    world.replace({**waiting, **places, "line:r1": line, "limits": {"t": "r2000:3:t"}})
+    _warm(world, world.scripts.admit("r2"))
+    assert _commands(world, world.scripts.admit("r1")) <= 3 * 6 + 20
+
+
 def test_promote_costs_three_commands_a_job_and_a_few_for_all(world: World) -> None:
     scheduled: State = {f"job:{one}": job("scheduled", d=5) for one in IDS}
     world.replace({**scheduled, "wheel:q": dict.fromkeys(IDS, 5), "agenda": {"q": 5}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final, cast
 
@@ -11,6 +12,7 @@ import click
 from tidemill.commands.ages import age_in
 from tidemill.commands.root import Context, json_option, pass_context, url_option
 from tidemill.durability import LEVELS, Durability
+from tidemill.limit_figures import LimitFigures
 from tidemill.wire.scripts import QueueFigures
 
 LIMITS: Final = ("limit", "limit_bytes", "limit_age_ms")
@@ -103,6 +105,40 @@ def _limits_in_words(limits: Mapping[str, int | None]) -> str:
         f"age ≤ {age_ms // 1000} s" if age_ms else "",
     ]
     return ", ".join(filter(None, parts)) or "no limit"
+
+
+@queues.command()
+@click.argument("name")
+@click.option("--rate", help='So many jobs start, as "100/s" or "100/s burst 20".')
+@click.option("--concurrency", type=click.IntRange(1), help="So many jobs run at once.")
+@url_option
+@json_option
+@pass_context
+def throttle(context: Context, name: str, rate: str | None, concurrency: int | None) -> None:
+    """Limit what all workers together start of a queue; new jobs are taken in all the same.
+
+    Both limits are set at once: one that is not named is none.
+    """
+    context.mill.inspect.throttle(name, rate, concurrency)
+    limits = {"rate": rate, "concurrency": concurrency}
+    words = ", ".join(f"{what} ≤ {value}" for what, value in limits.items() if value) or "no limit"
+    context.print({"queue": name, **limits}, lambda: f"{name}: {words}")
+
+
+@queues.command("limits")
+@url_option
+@json_option
+@pass_context
+def show_limits(context: Context) -> None:
+    """Show the rates and concurrencies of tasks and queues, and who waits for them."""
+    found = context.mill.inspect.limits()
+    context.print([asdict(one) for one in found], lambda: "\n".join(map(_limit_in_words, found)) or "no limits")
+
+
+def _limit_in_words(one: LimitFigures) -> str:
+    most = f"{one.most} at once" if one.interval_ms is None else f"one in {one.interval_ms:g} ms, burst {one.most}"
+    lines = f" in {one.lines} lines" if one.lines > 1 else ""
+    return f"{one.name}  {one.kind}: {most}  used {one.used}  waiting {one.waiting}{lines}"
 
 
 @queues.command("durability")

@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 
 _PLACES = ("wheel", "dead", "done")
+_PLACES_OF_LIMITS = ("permits", "called", "line")  # the line last: what left the others makes room for it
 _QUEUE_FAMILIES = frozenset({*_PLACES, "ready", "queue"})
 
 
@@ -192,6 +193,9 @@ class _Examination:
         yield from self._place("expiring", keys.expiring, "")
         for task in sorted(self._names["parked"]):
             yield from self._place("parked", keys.parked(task), "")
+        for kind in _PLACES_OF_LIMITS:
+            for limit in sorted(self._names.get(kind, ())):
+                yield from self._place(kind, f"{keys.root}{kind}:{limit}", limit)
 
     def _place(self, kind: str, place: str, queue: str) -> Operation[None]:
         cursor = ""

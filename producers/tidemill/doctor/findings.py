@@ -19,6 +19,7 @@ class Kind(StrEnum):
     NOT_AMONG_FINISHED = "not_among_finished"
     NOT_EXPIRING = "not_expiring"
     LOCK_MISSING = "lock_missing"
+    NOT_IN_LINE = "not_in_line"
     # A place without its record.
     MISPLACED = "misplaced"
     LOCK_WITHOUT_JOB = "lock_without_job"
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     # Queues.
     QUEUE_UNKNOWN = "queue_unknown"
     AGENDA_LATE = "agenda_late"
+    LINE_STOPPED = "line_stopped"
     # What no repair can know how to mend.
     CORRUPT_RECORD = "corrupt_record"
     FOREIGN_TYPE = "foreign_type"
@@ -76,6 +78,9 @@ WORDS: Final[dict[Kind, Words]] = {
         "gets its unique key back",
         "its unique key is held by job {}, which is not over",
     ),
+    Kind.NOT_IN_LINE: Words(
+        "the job waits for a limit, but stands in no line: it would wait for ever", "due now, to get its turn anew"
+    ),
     Kind.MISPLACED: Words("it holds a job that does not belong there: its state is '{}'", "taken out"),
     Kind.LOCK_WITHOUT_JOB: Words("job {} holds the unique key, but is over, gone, or knows nothing of it", "removed"),
     Kind.TICKET_WITHOUT_JOB: Words(
@@ -103,6 +108,9 @@ WORDS: Final[dict[Kind, Words]] = {
         "the queue has keys, but is not among the queues: its jobs would not be recovered or dropped", "made known"
     ),
     Kind.AGENDA_LATE: Words("schedulers would look at the queue's wheel after its first job is due", "put right"),
+    Kind.LINE_STOPPED: Words(
+        "jobs wait for the limit, but no scheduler looks after them", "schedulers are told of the line"
+    ),
     Kind.CORRUPT_RECORD: Words(
         "the record is not one that Tidemill wrote: {}",
         left="left as it is: a worker that comes to its ticket makes a dead letter of it",

@@ -11,6 +11,7 @@ from tidemill.wire.keys import LANES, TYPES
 _PARTS: Final = {
     "queue": r"[a-z0-9_.-]{1,64}",
     "lane": "|".join(LANES),
+    "limit": r"[rc](?:[0-9a-f]{20}|q\.[a-z0-9_.-]{1,64})",
     "digest": r"[0-9a-f]{32}",
     "task": r"[A-Za-z_][A-Za-z0-9_.-]{0,127}",
 }

@@ -70,7 +70,9 @@ class Doctoring(Shard):
     def check_places(
         self, kind: str, place: str, queue: str, cursor: str, page: int, *, repair: bool
     ) -> Command[tuple[str, list[Row]]]:
-        """`place`: the key. `kind`: wheel, dead, done, parked or expiring. Cursors as in `scan`."""
+        """`place`: the key. `kind`: wheel, dead, done, parked, expiring, line, called or permits; of the last three
+        `queue` is the limit. Cursors as in `scan`.
+        """
         arguments = (int(repair), kind, queue, cursor, page)
         return call(load("check_places"), (place,), arguments, lambda reply: (text(reply[0]), _rows(reply[1])))
 

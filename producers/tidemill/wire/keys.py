@@ -4,11 +4,16 @@
 | --- | --- | --- | --- | --- |
 | `job:<id>` | hash | the record, the only truth: see `record.py` | enqueue | retention: `result_ttl` and count |
 | `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | promote, cancel |
-| `agenda` | zset | queue → when its wheel is to be looked at, ms | enqueue, retry, park | promote, when empty |
+| `agenda` | zset | queue, or line:<limit> → when to look at its wheel, or line, ms | enqueue, retry | promote, admit |
 | `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |
+| `limits` | hash | task → what its limits allow, as workers declared it | register | lives with the installation |
+| `limit:<limit>` | string | of a rate: when its next job is expected, µs | take | TTL: when all of its burst is free |
+| `permits:<limit>` | zset | id → when it took its permit of a concurrency, ms | take | whatever ends the run |
+| `line:<limit>` | zset | id → its first arrival: who waits for the limit, ms·1000 + n | take, enqueue | admit, cancel |
+| `called:<limit>` | zset | id → when it was let in, ms: not yet taken | admit, complete, take | take, cancel, expire |
 | `expiring` | zset | id → when it expires unstarted, ms | enqueue, retry, release | take, expire, cancel |
 | `unique:<digest>` | string | id of the job that holds the unique key | enqueue | the end of that job |
 | `once:<digest>` | hash | marker of an effect, and its result | apply_effect, begin_effect | TTL, of `once` |
@@ -30,6 +35,8 @@ be early, after a cancellation: promote finds nothing due then, and sets it righ
 Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
 `waiter:<id>` tells a process that a job it waits for is over.
 
+`<limit>` is `r` (a rate) or `c` (a concurrency) and a digest of its name and key, or `q.` and the queue whose it is.
+
 All carry the prefix `tm:{S}:` (S = the shard), so that one script can touch them on a cluster. Text from users (unique
 keys) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so that no name can change a slot.
 """
@@ -42,6 +49,8 @@ from typing import Final
 
 LANES = ("high", "normal", "low")
 GROUP = "tidemill"
+# What the entries of the agenda begin with that are lines, and not queues.
+LINE = "line:"
 # The first two columns of the table, for programs.
 TYPES: Final[Mapping[str, str]] = {
     "job:<id>": "hash",
@@ -51,6 +60,11 @@ TYPES: Final[Mapping[str, str]] = {
     "dead:<queue>": "zset",
     "done:<queue>": "zset",
     "parked:<task>": "zset",
+    "limits": "hash",
+    "limit:<limit>": "string",
+    "permits:<limit>": "zset",
+    "line:<limit>": "zset",
+    "called:<limit>": "zset",
     "expiring": "zset",
     "unique:<digest>": "string",
     "once:<digest>": "hash",
@@ -78,6 +92,7 @@ class Keys:
         self.queues = f"{self.root}queues"
         self.watched = f"{self.root}watched"
         self.tasks = f"{self.root}tasks"
+        self.limits = f"{self.root}limits"
         self.workers = f"{self.root}workers"
         self.departed = f"{self.root}departed"
         self.recurring = f"{self.root}recurring"
@@ -109,6 +124,18 @@ class Keys:
     def parked(self, task: str) -> str:
         return f"{self.root}parked:{task}"
 
+    def line(self, limit: str) -> str:
+        return f"{self.root}line:{limit}"
+
+    def called(self, limit: str) -> str:
+        return f"{self.root}called:{limit}"
+
+    def permits(self, limit: str) -> str:
+        return f"{self.root}permits:{limit}"
+
+    def limit(self, limit: str) -> str:
+        return f"{self.root}limit:{limit}"
+
     def once(self, digest: str) -> str:
         return f"{self.root}once:{digest}"
 
@@ -123,6 +150,14 @@ class Keys:
 
     def waiter(self, waiter: str) -> str:
         return f"{self.root}waiter:{waiter}"
+
+    @staticmethod
+    def limit_name(kind: str, scope: str, key: str) -> str:
+        """`kind`: r (rate) or c (concurrency). Twenty hex characters: user text never stands in a key of Redis.
+
+        Two names that share one would share a limit; with a million of them the chance is one in a trillion.
+        """
+        return kind + blake2b(f"{scope}\0{key}".encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
     @staticmethod
     def digest(task: str, unique: str) -> str:

@@ -17,9 +17,11 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `l` | lease: the incarnation that took it last; the other half of the fence |
 | `k` | crash count: how often its worker died while it ran |
 | `h` | it has crashed before, and waits in its worker to start: that worker's death is not its own |
+| `li` | its limits, and what it takes of each: see `lua/lib/limits.lua` |
+| `i` | when it first came to a limit that made it wait (ms·1000 + n): its turn in the line |
 | `u` | digest of its unique key |
 | `x` | cancel requested |
-| `y` | why it is parked |
+| `y` | why it is parked, or what it waits for |
 | `w` | who waits for it |
 | `g` | trace parent (W3C) |
 | `m` | progress (msgpack: fraction, text) |

@@ -80,6 +80,14 @@ class Scheduling(Shard):
         keys = (self.keys.wheel(queue), self.keys.agenda)
         return call(load("promote"), keys, (now_ms, queue, most, high_water), parse)
 
+    def admit(self, limit: str, now_ms: Argument = "") -> Command[Promoted]:
+        """Of a line, those that may start."""
+
+        def parse(reply: Any) -> Promoted:
+            return Promoted(int(reply[0]), milliseconds(reply[1]), more_due=False, full=False)
+
+        return call(load("admit"), (self.keys.line(limit), self.keys.agenda), (now_ms, limit), parse)
+
     def recover(
         self, incarnation: str, queue: str, page: int, max_crashes: int, error: bytes, now_ms: Argument = ""
     ) -> Command[Recovered]:

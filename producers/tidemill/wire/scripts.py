@@ -2,8 +2,8 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, dead_letters.py,
-doctoring.py.
+answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py,
+dead_letters.py, doctoring.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from tidemill.wire.dead_letters import DeadLettering, Entry, Hand, Letter, Lette
 from tidemill.wire.doctoring import Doctoring
 from tidemill.wire.effects import Claim, Effecting, Marked
 from tidemill.wire.inspecting import Inspecting, QueueFigures
+from tidemill.wire.limiting import Limiting
 from tidemill.wire.producing import (
     EnqueueAnswer,
     Enqueued,
@@ -64,5 +65,5 @@ __all__ = [
 ]
 
 
-class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, DeadLettering, Doctoring):
+class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Limiting, DeadLettering, Doctoring):
     """Commands for one shard."""

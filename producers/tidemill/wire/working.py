@@ -47,6 +47,7 @@ class Taken:
     incarnation: str
     expires_ms: int = 0
     taken_ms: int = 0  # by the server's clock
+    limits: str = ""
 
     @property
     def tries(self) -> int:
@@ -132,6 +133,13 @@ class Working(Shard):
         """`how`: what its process died of. 1: it had a lease."""
         keys = (self.keys.workers, self.keys.worker(incarnation))
         return call(load("end_lease"), keys, (now_ms, incarnation, how), int)
+
+    def declare_limits(self, limits: Mapping[str, str]) -> list[Command[int]]:
+        """What the limits of each task allow; "": it has none."""
+        some = [word for task, allowed in limits.items() if allowed for word in (task, allowed)]
+        none = [task for task, allowed in limits.items() if not allowed]
+        commands = [Command(("HSET", self.keys.limits, *some), int)] if some else []
+        return [*commands, Command(("HDEL", self.keys.limits, *none), int)] if none else commands
 
     def adopt(self, task: str, page: int, now_ms: Argument = "") -> Command[int]:
         return call(load("adopt"), (self.keys.parked(task),), (now_ms, page), int)
@@ -244,6 +252,11 @@ class Working(Shard):
         fence = (taken.id, taken.incarnation, taken.attempt)
         return call(load("hold"), (self.keys.job(taken.id),), (*fence, int(waits)), int)
 
+    def confine(self, taken: Taken, limits: str) -> Command[int]:
+        """1: written; 0: fenced."""
+        fence = (taken.id, taken.incarnation, taken.attempt)
+        return call(load("confine"), (self.keys.job(taken.id),), (*fence, limits), int)
+
     def progress(self, job_id: str, incarnation: str, attempt: int, progress: bytes) -> Command[int]:
         """1: written; 0: fenced."""
         return call(load("progress"), (self.keys.job(job_id),), (job_id, incarnation, attempt, progress), int)
@@ -274,7 +287,7 @@ class Working(Shard):
 def _taken(row: Any, queues: Sequence[str], incarnation: str, now_ms: int) -> Taken:
     """One row of take.lua: stream index, entry, id, then the record's fields from `a` on."""
     index, entry, job_id, attempt, uncounted, task, body, b1, b2, b3, options, *row = row
-    crashes, created, due, trace, error, *expires = row
+    crashes, created, due, trace, error, *more = row
     queue, lane = divmod(int(index) - 3, 4)
     return Taken(
         text(job_id),
@@ -292,6 +305,7 @@ def _taken(row: Any, queues: Sequence[str], incarnation: str, now_ms: int) -> Ta
         text(trace) if trace else "",
         error or b"",
         incarnation,
-        whole(expires[0]) if expires else 0,
+        whole(more[0]) if more else 0,
         now_ms,
+        text(more[1]) if len(more) > 1 else "",
     )

@@ -3,7 +3,7 @@
 -- KEYS  1 ready stream
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  then for each job: id, entry, attempt
 -- returns a code for each job: 1 done, 0 fenced, 2 done before (a repeated call)
--- include: arguments clock root stream record fence expect ticket count drop over retain finish event
+-- include: arguments clock root stream record fence expect alarm ticket count drop over retain leave finish event
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
 expect_rows(6, 3)

@@ -5,7 +5,7 @@
 -- KEYS  1.. records
 -- ARGV  1 now  2 result ttl ms  3 most kept  then the ids, in the order of the records
 -- returns a state for each job: 'cancelled', 'running' (requested), the terminal state it has already, '' (unknown)
--- include: arguments clock root record expect count drop over retain finish event
+-- include: arguments clock root record expect alarm count drop over retain leave finish event
 local now, kept = clock(ARGV[1]), { ttl = number(ARGV[2]), most = number(ARGV[3]) }
 local records, states, cancelled = {}, {}, {}
 for index = 1, #KEYS do

@@ -22,6 +22,19 @@ local function check_wheel(id, queue, due)
   end
 end
 
+-- Who waits for a limit would never be due: he has to stand in the line of one.
+local function check_line(id, queue, li)
+  for name in string.gmatch(li or '', '([rc][^ :]+)') do
+    if not is_missing(root .. 'line:' .. name, id) then return end
+  end
+  report('not_in_line', id, '', repair)
+  if repair then
+    set_due(queue, now)
+    redis.call('ZADD', root .. 'wheel:' .. queue, now, id)
+    redis.call('HDEL', root .. 'job:' .. id, 'i', 'y')
+  end
+end
+
 local function check_retention(id, kind, place, score)
   if not is_missing(place, id) then return end
   report(kind, id, '', repair)
@@ -58,7 +71,7 @@ end
 
 for i = 4, #ARGV do
   local id = ARGV[i]
-  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'd', 'f', 'n', 'u', 'z')
+  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'd', 'f', 'n', 'u', 'z', 'li', 'i')
   local state, queue = record[1], record[6]
   local waits = state == 'scheduled' or state == 'ready'
   if record.corrupt or (state and not queue) then
@@ -67,6 +80,7 @@ for i = 4, #ARGV do
     check_retention(id, 'not_among_dead', root .. 'dead:' .. queue, whole(record[8], now))
   elseif waits or state == 'running' then
     if state == 'scheduled' then check_wheel(id, queue, record[7]) else needs_ticket(id, record) end
+    if state == 'scheduled' and record[13] then check_line(id, queue, record[12]) end
     if waits then check_expiry(id, record[9]) end
     if record[10] then check_lock(id, record[10]) end
   elseif state then

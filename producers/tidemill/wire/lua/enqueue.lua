@@ -9,7 +9,8 @@
 --       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
 --       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in) | 'defer' (it goes into
 --       the wheel until there is room, up to twice the limit) | 'shed' (it gets in, up to twice the limit, and others
---       that wait go: shed.lua)  then for each job: id, unique digest, body
+--       that wait go: shed.lua)  13 limits of the jobs, a line each or one for all ('' = none)
+--       then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
 --         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes' | 'age', used, limit, ms until there
@@ -17,7 +18,7 @@
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
--- include: arguments clock root record expect alarm ticket age admission displace expiry unique create replicas
+-- include: arguments clock root record expect alarm ticket age admission displace expiry unique leave join create replicas arrivals
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -25,10 +26,11 @@ local job = {
   expires = ARGV[7] ~= '' and now + number(ARGV[7]),
   result_ttl = ARGV[8] ~= '' and number(ARGV[8]), options = ARGV[9], trace = ARGV[10],
 }
-expect_rows(13, 3)
+expect_rows(14, 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
 local settings = redis.call(
-  'HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest'
+  'HMGET', KEYS[1],
+  'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest', 'rate', 'concurrency'
 )
 local durability, replicas = settings[2], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
@@ -40,6 +42,8 @@ elseif durability == 'replicated' then
   end
 end
 local code = job.due > now and 'scheduled' or 'ready'
+local arrivals = (ARGV[13] ~= '' or settings[8] or settings[9])
+  and arrivals_of(queue, ARGV[13], { rate = settings[8], concurrency = settings[9] }, now)
 local admission = (settings[3] or settings[4] or settings[6]) and admission_of(queue, settings, now)
 
 -- What becomes of each is known before anything is written.
@@ -52,9 +56,9 @@ end
 local bytes, refused, refused_bytes = 0, 0, 0
 local is_partial = admission and ARGV[12] == 'partial'
 local keys = {}
-for i = 13, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
+for i = 14, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
-for i = 13, #ARGV, 3 do
+for i = 14, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
   local state, holder = states[id] or some_exist and read(id)[1], nil
   if state then
@@ -70,10 +74,12 @@ for i = 13, #ARGV, 3 do
       answer('full', '', '')
       refused, refused_bytes = refused + 1, refused_bytes + size
     else
-      answer(code, '', code)
+      local word = code
+      if arrivals and code == 'ready' and arrivals.has_to_wait((i - 11) / 3) then word = 'scheduled' end
+      answer(word, '', word)
       news[#news + 1] = i
       bytes = bytes + size
-      states[id], locks[unique] = code, id
+      states[id], locks[unique] = word, id
     end
   end
 end
@@ -113,9 +119,16 @@ if not settings[1] then
   redis.call('HSET', KEYS[1], 'known', 1)
 end
 if code == 'scheduled' and #news > 0 then set_due(queue, job.due) end
+if arrivals and arrivals.some_wait then
+  expect('stream', stream_of(queue, job.priority))
+  set_due(queue, NEVER)
+end
 if admission then admission.note_sizes(#news, bytes) end
 if displaced > 0 then displace(queue, job.priority, displaced) end
-for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
+for _, i in ipairs(news) do
+  local variant = arrivals and arrivals.variant(job, (i - 11) / 3, code == 'ready' and states[ARGV[i]] == 'scheduled')
+  create(variant or job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now)
+end
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
 local ms = refused > 0 and admission.ms_until_room(#news, bytes, refused, refused_bytes) or ''

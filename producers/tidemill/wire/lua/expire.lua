@@ -3,7 +3,7 @@
 -- KEYS  1 expiring
 -- ARGV  1 now  2 result ttl ms  3 most kept  4 page size
 -- returns {number of ids looked at, number expired}
--- include: arguments clock root record expect count drop over retain finish event
+-- include: arguments clock root record expect alarm count drop over retain leave finish event
 local now, kept = clock(ARGV[1]), { ttl = number(ARGV[2]), most = number(ARGV[3]) }
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])
 local waiting, expired = {}, {}

@@ -5,7 +5,7 @@
 -- KEYS  1 workers  then the queue's ready streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  6 page size  7 most crashes  8 error of the burial
 -- returns {-1} while the lease lives;  {number of tickets moved, ids made ready, ids buried}
--- include: arguments clock root stream record expect ticket alarm expiry count drop over retain finish bury event
+-- include: arguments clock root stream record expect ticket alarm expiry count drop over retain leave finish bury event limits let_in permits
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
 expect_rows(9, 1)
@@ -14,11 +14,12 @@ local expiry = redis.call('ZSCORE', KEYS[1], incarnation)
 if expiry and tonumber(expiry) > now then return { -1 } end
 expect('zset', root .. 'done:' .. queue, root .. 'dead:' .. queue, root .. 'expiring')
 local page, most_crashes, moved = number(ARGV[6]), number(ARGV[7]), 0
-local recovered, buried, cancelled = {}, {}, {}
+local recovered, buried, cancelled, held = {}, {}, {}, nil
 
 local function recover(stream, id, record)
   local key, life = root .. 'job:' .. id, { unpack(record, 5, 8) }
   local crashes = whole(record[4], 0) + (record[10] and 0 or 1)
+  held = note_permits(held, id, record[12])
   if record[3] then
     finish('cancelled', queue, id, now, life, kept)
     cancelled[#cancelled + 1] = id
@@ -36,7 +37,7 @@ local function recover(stream, id, record)
 end
 
 local function move(stream, id)
-  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h', 'q')
+  local record = examine(id, 'l', 'x', 'k', 'u', 'w', 'n', 'z', 'v', 'h', 'q', 'li')
   if (record[11] or queue) ~= queue then return end -- a later job of the same id, which has a ticket of its own
   if record[1] == 'running' and record[2] == incarnation then
     recover(stream, id, record)
@@ -60,6 +61,7 @@ for index = 2, #KEYS do
   drop_tickets(KEYS[index], entries)
   moved = moved + #entries
 end
+return_permits(held, now)
 count(queue, 'recovered', #recovered)
 event('recover', recovered)
 event('bury', buried)

@@ -6,7 +6,7 @@
 -- KEYS  1 workers  2 expiring
 -- ARGV  1 1: repair  then for each job: id, mark
 -- returns findings
--- include: arguments root record expect alarm ticket expiry event finding mark
+-- include: arguments root record expect alarm ticket expiry leave event finding mark
 local repair, lost, ids = ARGV[1] == '1', {}, {}
 
 expect_rows(2, 2)
@@ -16,7 +16,7 @@ local function is_held(incarnation) return incarnation and redis.pcall('ZSCORE',
 
 for i = 2, #ARGV, 2 do
   local id = ARGV[i]
-  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'p', 'k', 'n', 'h')
+  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'p', 'k', 'n', 'h', 'li')
   if record[1] and mark_of(record) == ARGV[i + 1] and not record.foreign and record[6] then
     local runs = record[1] == 'running'
     local held = runs and is_held(record[2])
@@ -36,6 +36,7 @@ for _, one in ipairs(lost) do
     local crashes = whole(record[8], 0) + (record[10] and 0 or 1)
     redis.call('HSET', key, 's', 'ready', 'k', crashes, 'v', uncounted)
     redis.call('HDEL', key, 'm', 'h')
+    if record[11] then leave_limits(id, record[11]) end
     expire_again(id, record[9])
   else
     redis.call('HSET', key, 'a', whole(record[3], 0) + 1, 'v', uncounted)

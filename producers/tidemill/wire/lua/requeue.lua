@@ -71,7 +71,7 @@ for _, id in ipairs(letters) do
   if record[4] then redis.call('SET', root .. 'unique:' .. record[4], id) end
   local fields = { 's', 'ready', 'c', now, 'v', whole(record[5], 0) }
   if body ~= '' then
-    redis.call('HDEL', key, unpack(BODY_FIELDS))
+    redis.call('HDEL', key, 'li', unpack(BODY_FIELDS))
     put_body(fields, #fields, body)
   end
   redis.call('HSET', key, unpack(fields))

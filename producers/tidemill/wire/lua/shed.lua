@@ -10,7 +10,7 @@
 -- ARGV  1 now  2 queue  3 result ttl ms  4 most kept  5 most jobs in one call  6 ms until the next look at an age
 --       7 the error of a job that goes
 -- returns {1 if more are to go, which limit is nearest ('' = none), then the ids of those that went}
--- include: arguments clock root record expect ticket age admission undelivered count drop over retain finish event
+-- include: arguments clock root record expect ticket age admission undelivered count drop over retain leave finish event
 local now, queue = clock(ARGV[1]), ARGV[2]
 local kept, most, every = { ttl = number(ARGV[3]), most = number(ARGV[4]) }, number(ARGV[5]), number(ARGV[6])
 local CONSUMER, BY_LANE = 'shed', { 'displace_low', 'displace_normal', 'displace_high' }

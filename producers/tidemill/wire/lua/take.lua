@@ -2,14 +2,15 @@
 -- READY -> RUNNING: reads tickets, writes incarnation and attempt into each record, returns what to run.
 -- Lanes: `high` first, but the reserved slots are offered to `low` and `normal` before; what they do not use falls
 -- through (the rule against starvation; the worker counts the reserves, see lanes.py).
+-- A job with limits starts only if all of them let it: else it is SCHEDULED, and waits for its turn (limiter.lua).
 -- KEYS  1 workers  then for each queue: its settings (hash), its streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 slots  4 reserved for low  5 reserved for normal  6 result ttl ms  7 most kept
 --       then for each ticket that was delivered before: index of its stream in KEYS, entry id, job id
 -- returns {'lost'} when this incarnation holds no lease;
 --         {'ok', paused, missing, jobs, now}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
---         of its record, and n where it has one}
--- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event
+--         of its record, and n and li where it has one}
+-- include: arguments clock root record ticket alarm expiry count drop over retain leave limits join let_in finish bury event limiter
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
 expect_rows(8, 3)
@@ -75,14 +76,25 @@ local function leave_to_holder(index, entry, id, record)
   local key, blame = root .. 'job:' .. id, record.h and 0 or 1
   redis.call('HSET', key, 's', 'ready', 'k', whole(record.k, 0) + blame, 'v', whole(record.v, 0) + 1)
   redis.call('HDEL', key, 'm', 'h')
+  if record.li then leave_limits(id, record.li) end
   expire_again(id, record.n)
   drop_later(index, entry)
 end
 
-local queues = {}
+local queues, limiter, limits_by_queue, had_to_wait = {}, nil, {}, {}
 local function queue_of(index)
   queues[index] = queues[index] or string.match(KEYS[index], ':ready:([^:]+):%l+$')
   return queues[index]
+end
+
+-- A job's limits and its queue's, which the record has from then on: who gives back permits looks there alone.
+local function with_limits(id, li, own)
+  local all = li or ''
+  for _, name in pairs(own) do
+    if name and not string.find(' ' .. all .. ' ', ' ' .. name .. ' ', 1, true) then all = all .. ' ' .. name end
+  end
+  if all ~= (li or '') then redis.call('HSET', root .. 'job:' .. id, 'li', all) end
+  return all
 end
 
 local function start(index, entry, id, may_be_stray)
@@ -97,6 +109,15 @@ local function start(index, entry, id, may_be_stray)
     refuse(refused, queue, id, record)
     drop_later(index, entry)
     return 0
+  end
+  local own_limits = limits_by_queue[queue]
+  if own_limits then record.li = with_limits(id, record.li, own_limits) end
+  if record.li and not is_stray(record) then
+    limiter = limiter or limiter_of(now)
+    if not limiter.lets_start(queue, entry, id, record) then
+      drop_later(index, entry)
+      return 0
+    end
   end
   local key, attempt, uncounted = root .. 'job:' .. id, whole(record.a, 0) + 1, whole(record.v, 0)
   if is_stray(record) then
@@ -114,19 +135,29 @@ local function start(index, entry, id, may_be_stray)
     record.k or false, record.c or false, record.d or false, record.g or false, record.e or false,
   }
   if record.n then jobs[#jobs][17] = record.n end
+  if record.li then jobs[#jobs][17], jobs[#jobs][18] = record.n or false, record.li end
   return 1
 end
 
+-- Whom a limit refuses must not leave a slot empty; but a call does not turn away more than about these: a
+-- millisecond or so. From a queue whose jobs had to wait before, no more are read at once.
+local MOST_REFUSED = 60
+local function is_enough() return limiter and limiter.refused >= MOST_REFUSED end
+
 local function deliver(index, most)
-  if most <= 0 then return 0 end
-  local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', most, 'STREAMS', KEYS[index], '>')
-  if not reply then return 0 end
-  if reply.err then
-    missing[#missing + 1] = index
-    return 0
+  local started, left = 0, most
+  while left > 0 and not is_enough() do
+    local page = (limiter or had_to_wait[queue_of(index)]) and math.min(left, MOST_REFUSED) or left
+    local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', page, 'STREAMS', KEYS[index], '>')
+    if not reply then break end
+    if reply.err then
+      missing[#missing + 1] = index
+      break
+    end
+    local tickets = reply[1][2]
+    for _, ticket in ipairs(tickets) do started = started + start(index, ticket[1], ticket[2][2]) end
+    left = #tickets < page and 0 or left - page
   end
-  local started = 0
-  for _, ticket in ipairs(reply[1][2]) do started = started + start(index, ticket[1], ticket[2][2]) end
   return started
 end
 
@@ -146,6 +177,7 @@ local function hand_back(index, entry, id)
   end
   if is_stray(record) then
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready', 'v', whole(record.v, 0) + 1)
+    if record.li then leave_limits(id, record.li) end
     expire_again(id, record.n)
   end
   drop_later(index, entry)
@@ -153,7 +185,13 @@ end
 
 local is_paused = {}
 for settings = 2, #KEYS, 4 do
-  is_paused[settings] = redis.call('HEXISTS', KEYS[settings], 'paused') == 1
+  local found = redis.call('HMGET', KEYS[settings], 'paused', 'rate', 'concurrency', 'limited')
+  is_paused[settings] = found[1] ~= false
+  if found[4] then had_to_wait[queue_of(settings + 1)] = true end
+  if found[2] or found[3] then
+    local queue = queue_of(settings + 1)
+    limits_by_queue[queue] = { found[2] and 'rq.' .. queue, found[3] and 'cq.' .. queue }
+  end
   if is_paused[settings] then paused[#paused + 1] = settings end
 end
 local seen = {}
@@ -168,14 +206,18 @@ for i = 8, #ARGV, 3 do
     end
   end
 end
-for settings = 2, #KEYS, 4 do
-  if not is_paused[settings] then
-    local from_low = deliver(settings + 3, math.min(slots, low))
-    local from_normal = deliver(settings + 2, math.min(slots - from_low, normal))
-    low, normal, slots = low - from_low, normal - from_normal, slots - from_low - from_normal
-    for lane = 1, 3 do slots = slots - deliver(settings + lane, slots) end
+repeat
+  local called, waiting = 0, 0
+  for settings = 2, #KEYS, 4 do
+    if not is_paused[settings] then
+      local from_low = deliver(settings + 3, math.min(slots, low))
+      local from_normal = deliver(settings + 2, math.min(slots - from_low, normal))
+      low, normal, slots = low - from_low, normal - from_normal, slots - from_low - from_normal
+      for lane = 1, 3 do slots = slots - deliver(settings + lane, slots) end
+    end
   end
-end
+  if limiter then called, waiting = limiter.settle() end
+until slots <= 0 or called + waiting == 0 or is_enough()
 for index, entries in pairs(stale) do drop_tickets(KEYS[index], entries) end
 for name, ids in pairs(ended) do event(name, ids) end
 return { 'ok', paused, missing, jobs, now }

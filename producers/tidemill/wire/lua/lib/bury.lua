@@ -4,7 +4,7 @@ local function bury(queue, id, now, error, life)
   local key = root .. 'job:' .. id
   redis.call('ZADD', root .. 'dead:' .. queue, now, id)
   redis.call('HSET', key, 's', 'dead', 'f', now, 'e', error)
-  redis.call('HDEL', key, 'm')
+  redis.call('HDEL', key, 'm', 'i')
   count(queue, 'dead', 1)
   over(id, life[1], life[2], life[3])
 end

@@ -17,6 +17,11 @@ local function shared_fields(job, now)
   local fields = { 's', later and 'scheduled' or 'ready', 'q', job.queue, 't', job.task, 'c', text_of(now) }
   if job.priority ~= 'normal' then add(fields, 'p', job.priority) end
   if later then add(fields, 'd', text_of(job.due)) end
+  add(fields, 'li', job.li)
+  if job.line then
+    fields[2] = 'scheduled'
+    add(fields, 'y', 'it waits for its turn behind others')
+  end
   add(fields, 'n', job.expires)
   add(fields, 'z', job.result_ttl)
   add(fields, 'o', job.options)
@@ -46,7 +51,12 @@ local function create(job, id, unique, body, now)
     job.fields = shared_fields(job, now)
     job.shared, job.stream, job.due_text = #job.fields, stream_of(job.queue, job.priority), text_of(job.due)
   end
-  if job.due > now then
+  local turn = job.line and text_of(job.tail.turn)
+  if job.line then
+    redis.call('ZADD', root .. 'wheel:' .. job.queue, job.never, id)
+    redis.call('ZADD', root .. 'line:' .. job.line, turn, id)
+    job.tail.turn = job.tail.turn + 1
+  elseif job.due > now then
     redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due_text, id)
   else
     add_ticket(job.stream, id)
@@ -56,6 +66,10 @@ local function create(job, id, unique, body, now)
   local fields, last = job.fields, put_body(job.fields, job.shared, body)
   if unique ~= '' then
     fields[last + 1], fields[last + 2] = 'u', unique
+    last = last + 2
+  end
+  if turn then
+    fields[last + 1], fields[last + 2] = 'i', turn
     last = last + 2
   end
   redis.call('HSET', root .. 'job:' .. id, unpack(fields, 1, last))

@@ -8,11 +8,11 @@ local function reschedule(name, width, more)
   expect_rows(6, width)
   expect_stream(KEYS[1], queue)
   expect_key(KEYS[2], root .. 'wheel:' .. queue)
-  local codes, entries, held, ids, cancelled, places, soonest = {}, {}, {}, {}, {}, {}, nil
+  local codes, entries, held, ids, cancelled, places, soonest, permits = {}, {}, {}, {}, {}, {}, nil, nil
   expect('zset', KEYS[2], root .. 'agenda', root .. 'done:' .. queue, root .. 'expiring')
   for i = 6, #ARGV, width do
     local id, attempt = ARGV[i], ARGV[i + 2]
-    local record = read(id, 'l', 'a', 'x', 'u', 'w', 'n', 'z', 'v')
+    local record = read(id, 'l', 'a', 'x', 'u', 'w', 'n', 'z', 'v', 'li')
     if holds(record, incarnation, attempt) then
       local due = now + number(ARGV[i + 3])
       codes[#codes + 1] = 1
@@ -39,12 +39,14 @@ local function reschedule(name, width, more)
       cancelled[#cancelled + 1] = id
     else
       redis.call('HSET', key, 's', 'scheduled', 'd', due, unpack(more(i, now, whole(record[9], 0))))
-      redis.call('HDEL', key, 'm', 'h')
+      redis.call('HDEL', key, 'm', 'h', 'i')
+      permits = note_permits(permits, id, record[10])
       expire_again(id, record[7])
       ids[#ids + 1] = id
     end
   end
   drop_tickets(KEYS[1], entries)
+  return_permits(permits, now)
   event(name, ids)
   event('cancel', cancelled)
   return codes, #ids
