@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidemill import fallbacks, validation
+from tidemill.breakers.breaker import Breaker
 from tidemill.errors import InvalidInput
 from tidemill.names import module_name
 from tidemill.retry import Retry
@@ -24,6 +25,7 @@ def define(
     executor: str | None,
     fallback: Callable[..., Any] | None,
     critical: bool,
+    breaker: Breaker | None,
 ) -> Definition:
     """The definition of a task. Raises InvalidInput for what is no function, a wrong name, executor or fallback."""
     if not inspect.isfunction(function):
@@ -40,6 +42,7 @@ def define(
         executor=_executor(task, executor, inspect.iscoroutinefunction(function)),
         fallback=fallback,
         critical=validation.flag("critical", critical),
+        breaker=breaker,
         check=checker(function, task),
     )
 

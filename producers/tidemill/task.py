@@ -14,6 +14,7 @@ from tidemill.options import Choices, Options
 from tidemill.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
+    from tidemill.breakers import Breaker
     from tidemill.client import Client
 
 P = ParamSpec("P")
@@ -46,6 +47,7 @@ class Definition:
     executor: str = "thread"
     fallback: Callable[..., Any] | None = None
     critical: bool = False
+    breaker: Breaker | None = None
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from script_cases import (
+    breakers,
     dead_letters,
     doctoring,
     effects,
@@ -16,6 +17,6 @@ from script_cases import (
 )
 from script_state import Case
 
-_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters)
+_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters, breakers)
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

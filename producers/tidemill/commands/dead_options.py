@@ -17,6 +17,14 @@ _AGE: Final = re.compile(r"(\d{1,8})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+def age(_: click.Context, __: click.Parameter, value: str) -> timedelta:
+    """An age, as 90s, 15m, 12h or 30d."""
+    found = _AGE.fullmatch(value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no length of time, as 90s, 15m, 12h or 30d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
 def _when(_: click.Context, __: click.Parameter, value: str | None) -> datetime | timedelta | None:
     """An age, or a time with its zone."""
     if value is None:

@@ -22,12 +22,14 @@
 | `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
 | `events` | stream | about the last thousand batches of transitions | every settling script | capped |
 | `audit` | stream | about the last five thousand actions by hand: who, why, to which jobs | requeue, discard | capped |
+| `breaker:<name>` | hash | a circuit breaker, and permits of its probes | trip_breaker | a day after its last change |
+| `breakers` | zset | name → end of its hash, ms | as `breaker:` | as `breaker:` |
 
 The agenda is never late: a queue whose wheel has jobs stands in it no later than its earliest due time, or now. It may
 be early, after a cancellation: promote finds nothing due then, and sets it right.
 
 Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
-`waiter:<id>` tells a process that a job it waits for is over.
+`waiter:<id>` tells a process that a job it waits for is over, `breakers` tells all that use breakers of a change.
 
 All carry the prefix `tm:{S}:` (S = the shard), so that one script can touch them on a cluster. Text from users (unique
 keys) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so that no name can change a slot.
@@ -63,6 +65,8 @@ TYPES: Final[Mapping[str, str]] = {
     "occurrences": "zset",
     "events": "stream",
     "audit": "stream",
+    "breaker:<name>": "hash",
+    "breakers": "zset",
 }
 
 
@@ -83,6 +87,7 @@ class Keys:
         self.audit = f"{self.root}audit"
         self.alarm = f"{self.root}alarm"
         self.control = f"{self.root}control"
+        self.breakers = f"{self.root}breakers"  # the index, and the channel
 
     def job(self, job_id: str) -> str:
         return f"{self.root}job:{job_id}"
@@ -117,6 +122,9 @@ class Keys:
 
     def worker(self, incarnation: str) -> str:
         return f"{self.root}worker:{incarnation}"
+
+    def breaker(self, name: str) -> str:
+        return f"{self.root}breaker:{name}"
 
     def waiter(self, waiter: str) -> str:
         return f"{self.root}waiter:{waiter}"

@@ -1,0 +1,195 @@
+"""Jobs whose tasks declare a breaker, in real workers: parked while it is open, and run when it is closed."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breakers import guarded_app
+from breakers.guarded_app import BREAKER
+from conditions import eventually
+from fleet import running_scheduler, running_worker
+from tidemill import JobFailed, Tidemill
+from tidemill_consumers import settings as worker_settings
+from tidemill_consumers.settings import WorkerSettings
+
+SETTINGS = WorkerSettings(concurrency=4, lease_ms=2_000, child_processes=1, app_path="breakers.guarded_app:mill")
+
+
+@pytest.fixture
+def dependency(tmp_path: Path) -> Path:
+    """It is down."""
+    (tmp_path / "down").touch()
+    (tmp_path / "calls").touch()
+    return tmp_path
+
+
+def calls(dependency: Path) -> list[str]:
+    return (dependency / "calls").read_text(encoding="utf-8").splitlines()
+
+
+def fail(task: Any, dependency: Path, times: int = 2) -> None:
+    """Jobs that fail, one after the other."""
+    for _ in range(times):
+        with pytest.raises(JobFailed, match="Down"):
+            task.enqueue(str(dependency)).result(timeout=30)
+
+
+def is_open() -> bool:
+    return BREAKER.state == "open"
+
+
+@pytest.mark.parametrize("name", ["on_thread", "on_loop", "in_child"])
+def test_failures_open_it_and_jobs_wait_without_spending_an_attempt_until_it_is_closed(
+    app: Tidemill, dependency: Path, name: str
+) -> None:
+    task = getattr(guarded_app, name)
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        fail(task, dependency)
+        eventually(is_open, "the breaker opens")
+        jobs = [task.enqueue(str(dependency)) for _ in range(5)]
+        for job in jobs:
+            eventually(lambda job=job: job.refresh().record.parked, "it is parked")  # type: ignore[misc]
+            assert job.record.parked.startswith("breaker pay is open")
+            assert job.attempt == 0
+        assert guarded_app.other.enqueue().result(timeout=20) == "other"
+        (dependency / "down").unlink()
+        assert all(job.result(timeout=30) for job in jobs)
+        assert [job.refresh().attempt for job in jobs] == [1] * 5
+        eventually(lambda: BREAKER.state == "closed", "the breaker closes")
+
+
+def test_while_it_is_down_each_reset_timeout_lets_one_probe_through_and_offers_a_job_about_once(
+    app: Tidemill, dependency: Path
+) -> None:
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        fail(guarded_app.on_thread, dependency)
+        eventually(is_open, "the breaker opens")
+        jobs = [guarded_app.on_thread.enqueue(str(dependency)) for _ in range(20)]
+        opened_with = len(calls(dependency))
+        eventually(lambda: app.breakers.show("pay").openings >= 5, "probes have failed", 60)
+        openings = app.breakers.show("pay").openings
+        assert len(calls(dependency)) - opened_with <= openings
+        # A probe that failed is dead: its task has no retries. The others were offered, and never began.
+        (dependency / "down").unlink()
+        states = [eventually(lambda job=job: job.refresh().state.is_over and job, "it is over", 60) for job in jobs]  # type: ignore[misc]
+        dead = [job for job in states if job.state == "dead"]
+        assert len(dead) <= openings
+        assert all(job.record.attempt - job.record.uncounted == 1 for job in states)
+        offers = [job.record.uncounted for job in states]
+        assert max(offers) <= openings + 2, offers
+
+
+def test_a_probe_that_passes_closes_it_for_an_application_elsewhere(app: Tidemill, url: str, dependency: Path) -> None:
+    with Tidemill(url) as elsewhere, running_scheduler(app), running_worker(app, SETTINGS):
+        theirs = elsewhere.breaker("pay", fail_max=2, reset_timeout=0.6, half_open_max=1)
+        with theirs:
+            assert theirs.state == "closed"
+        fail(guarded_app.on_thread, dependency)
+        eventually(lambda: theirs.state == "open", "the application hears of it")
+        (dependency / "down").unlink()
+        assert guarded_app.on_thread.enqueue(str(dependency)).result(timeout=30)
+        eventually(lambda: theirs.state == "closed", "the application hears of that as well")
+
+
+def test_a_block_inside_a_child_is_a_call_of_its_own(app: Tidemill, dependency: Path) -> None:
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        fail(guarded_app.block_in_child, dependency)
+        eventually(lambda: app.breakers.show("pay").state == "open", "its process has opened it")
+        with pytest.raises(JobFailed, match="BreakerOpen: breaker pay is open"):
+            guarded_app.block_in_child.enqueue(str(dependency)).result(timeout=30)
+        assert len(calls(dependency)) == 2
+
+
+def test_an_excluded_error_of_a_child_is_a_success(app: Tidemill, dependency: Path) -> None:
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        fail(guarded_app.in_child, dependency, times=1)
+        with pytest.raises(JobFailed, match="KeyError"):
+            guarded_app.excluded_in_child.enqueue().result(timeout=30)
+        fail(guarded_app.in_child, dependency, times=1)
+        (dependency / "down").unlink()
+        assert guarded_app.in_child.enqueue(str(dependency)).result(timeout=30)
+        assert BREAKER.state == "closed"
+
+
+def test_a_job_that_meets_the_open_breaker_inside_is_parked_and_runs_again(app: Tidemill, dependency: Path) -> None:
+    (dependency / "hold").touch()
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        job = guarded_app.meets_it.enqueue(str(dependency))
+        eventually(lambda: job.refresh().state == "running", "it runs")
+        fail(guarded_app.on_thread, dependency)
+        eventually(is_open, "the breaker opens")
+        app.breakers.open("pay", duration=60)
+        eventually(lambda: BREAKER.retry_after > 10, "for long")
+        (dependency / "hold").unlink()
+        eventually(lambda: job.refresh().record.parked, "it is parked")
+        assert job.attempt == 0
+        (dependency / "down").unlink()
+        app.breakers.close("pay")
+        assert job.result(timeout=30)
+        assert job.refresh().attempt == 1
+
+
+def test_a_job_with_a_fallback_waits_too_and_its_failures_count(app: Tidemill, dependency: Path) -> None:
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        for _ in range(2):
+            assert guarded_app.with_fallback.enqueue(str(dependency)).result(timeout=30) == -1
+        eventually(is_open, "the breaker opens")
+        app.breakers.open("pay", duration=60)
+        eventually(lambda: BREAKER.retry_after > 10, "for long")
+        job = guarded_app.with_fallback.enqueue(str(dependency))
+        eventually(lambda: job.refresh().record.parked, "it is parked")
+        (dependency / "down").unlink()
+        app.breakers.close("pay")
+        assert job.result(timeout=30) > 0
+
+
+def test_a_cancelled_probe_gives_its_permit_back(app: Tidemill, dependency: Path) -> None:
+    with running_scheduler(app), running_worker(app, SETTINGS):
+        fail(guarded_app.on_thread, dependency)
+        eventually(is_open, "the breaker opens")
+        (dependency / "down").unlink()
+        probe = guarded_app.cancellable.enqueue(str(dependency))
+        eventually(lambda: app.breakers.show("pay").probing == 1, "it is the probe")
+        probe.cancel()
+        eventually(lambda: app.breakers.show("pay").probing == 0, "the permit is free")
+        assert app.breakers.show("pay").state == "half_open"
+        assert guarded_app.on_thread.enqueue(str(dependency)).result(timeout=30)
+        eventually(lambda: BREAKER.state == "closed", "the breaker closes")
+
+
+def test_closing_it_by_hand_brings_parked_jobs_back_at_its_rate(
+    app: Tidemill, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_settings, "ADOPT_PAGE", 7)  # several pages
+    with Tidemill(url) as mill:
+        breaker = mill.breaker("slow", release_rate=100)
+        ran: list[int] = []
+
+        @mill.task(name="guarded", breaker=breaker)
+        def guarded(number: int) -> None:
+            ran.append(number)
+
+        mill.breakers.open("slow", duration=600)
+        with running_worker(mill, SETTINGS), running_worker(mill, SETTINGS):
+            jobs = [guarded.enqueue(number) for number in range(40)]
+            for job in jobs:
+                eventually(lambda job=job: job.refresh().record.parked, "it is parked")  # type: ignore[misc]
+            mill.breakers.close("slow")
+            dues = eventually(lambda: _dues(mill, jobs), "all are due soon")
+            steps = [later - earlier for earlier, later in itertools.pairwise(dues)]
+            assert min(steps) >= 9, dues  # one each 10 ms, by the fleet and not by each worker
+            with running_scheduler(mill):
+                for job in jobs:
+                    job.result(timeout=30)
+        assert sorted(ran) == list(range(40))
+
+
+def _dues(mill: Tidemill, jobs: list[Any]) -> list[int]:
+    """When they are due, in ms; [] while one of them is due in minutes."""
+    due = sorted(job.refresh().record.due_ms for job in jobs)
+    now_ms = mill.client.link.run(mill.client.scripts.server_time())
+    return due if due[-1] < now_ms + 60_000 else []
