@@ -5,12 +5,11 @@ nothing here. And just before its function is called, since the breaker may have
 there a half-open breaker is asked for a permit, so one that is given is used at once. This process decides: a child is
 only sent what may run.
 
-When are parked jobs due? An open breaker may have parked a hundred thousand. They are not due at the same moment, but
-one behind the other from the time on when probes are let through, at the breaker's `release_rate`; what a process parks
-later is due behind what it has parked before. So there is always one to be the next probe, and while the dependency
-stays down, the others are not looked at more often than at that rate, nor more than about once a reset timeout each.
-When the breaker closes, every worker that hears of it makes what is parked due (readmit.lua), at the same rate for the
-whole fleet together.
+When are parked jobs due? An open breaker may have parked a hundred thousand, and all that is needed of them while the
+dependency stays down is a few to be the next probes. So of what a process parks, as many as there are permits are due
+when the breaker may be half-open, as many more a reset timeout later, and so on; nobody looks at the others. When the
+breaker closes, every worker that hears of it makes what is parked due (readmit.lua): one job behind the other, at the
+breaker's `release_rate` for the whole fleet together, however many workers do it.
 """
 
 from __future__ import annotations
@@ -35,6 +34,8 @@ from tidemill_consumers.background import background
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
+# No job is put off for longer than this, or its breaker's reset timeout: if all else failed, its own time would come.
+_MOST_SECONDS: Final = 600.0
 # What was being parked when the breaker closed stands in the index a moment later: it is looked at once more.
 _SECOND_LOOK_SECONDS: Final = 1.0
 # What ends an attempt before, or after, what its function did: no word about the dependency.
@@ -47,9 +48,9 @@ class Guard:
     def __init__(self, breaker: Breaker, clock: Callable[[], float] = time.monotonic) -> None:
         self.breaker: Final = breaker
         self._clock = clock
-        self._step_seconds = 1 / breaker.settings.release_rate
         self._lock = threading.Lock()
-        self._next_due = 0.0
+        self._due = 0.0  # of the jobs that are parked now
+        self._left = 0  # how many more are due then
 
     def admit(self, run: Run) -> Run | Parked:
         """When it is taken. It asks nobody."""
@@ -93,12 +94,16 @@ class Guard:
         return parked(refusal, self._turn(refusal.retry_after))
 
     def _turn(self, seconds: float) -> float:
-        """After so many seconds, or behind those that were parked before."""
+        """Seconds until it is due: at least these, and behind those that were parked before."""
+        limits = self.breaker.settings
         with self._lock:
             now = self._clock()
-            due = max(now + seconds, self._next_due)
-            self._next_due = due + self._step_seconds
-        return due - now
+            if self._due < now + seconds:
+                self._due, self._left = now + seconds, limits.half_open_max
+            elif not self._left:
+                self._due, self._left = self._due + limits.reset_timeout_ms / 1000, limits.half_open_max
+            self._left -= 1
+            return max(seconds, min(self._due - now, _MOST_SECONDS))
 
 
 def parked(refusal: BreakerOpen, seconds: float) -> Parked:
@@ -175,13 +180,14 @@ class Guards:
                 breaker = self._closed.get(timeout=wait)
                 if breaker is None:
                     return
-                again.append((time.monotonic() + _SECOND_LOOK_SECONDS, breaker))
+                is_first = True
             except queue.Empty:
-                _, breaker = again.pop(0)
-            self._readmit(breaker)
+                (_, breaker), is_first = again.pop(0), False
+            if not self._readmit(breaker) or is_first:
+                again.append((time.monotonic() + _SECOND_LOOK_SECONDS, breaker))
 
-    def _readmit(self, breaker: Breaker) -> None:
-        """Without an answer it is the next closing's: all of them are due at some time."""
+    def _readmit(self, breaker: Breaker) -> bool:
+        """False: the server does not answer."""
         step_us = max(1, round(1_000_000 / breaker.settings.release_rate))
         page = settings.ADOPT_PAGE
         try:
@@ -189,4 +195,5 @@ class Guards:
                 while self._link.run(self._scripts.readmit(breaker.name, task, page, step_us)) == page:
                     pass
         except TidemillError:
-            return
+            return False
+        return True

@@ -10,6 +10,7 @@ import pytest
 
 from breakers import guarded_app
 from conditions import eventually
+from servers import Server
 from tidemill import Tidemill
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -26,3 +27,11 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
     eventually(lambda: guarded_app.BREAKER.state == "closed", "the breaker is closed")
     yield mill
     guarded_app.mill.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
+    found = Server(None, "--appendfsync", "always")
+    yield found
+    found.close()

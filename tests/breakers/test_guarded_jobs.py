@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from breakers import guarded_app
 from breakers.guarded_app import BREAKER
 from conditions import eventually
 from fleet import running_scheduler, running_worker
-from tidemill import JobFailed, Tidemill
+from servers import Server
+from tidemill import JobFailed, Retry, Tidemill
 from tidemill_consumers import settings as worker_settings
 from tidemill_consumers.settings import WorkerSettings
+from worker.processes import running
 
 SETTINGS = WorkerSettings(concurrency=4, lease_ms=2_000, child_processes=1, app_path="breakers.guarded_app:mill")
 
@@ -75,11 +79,12 @@ def test_while_it_is_down_each_reset_timeout_lets_one_probe_through_and_offers_a
         assert len(calls(dependency)) - opened_with <= openings
         # A probe that failed is dead: its task has no retries. The others were offered, and never began.
         (dependency / "down").unlink()
-        states = [eventually(lambda job=job: job.refresh().state.is_over and job, "it is over", 60) for job in jobs]  # type: ignore[misc]
-        dead = [job for job in states if job.state == "dead"]
+        for job in jobs:
+            eventually(lambda job=job: job.refresh().state.is_over, "it is over", 60)  # type: ignore[misc]
+        dead = [job for job in jobs if job.state == "dead"]
         assert len(dead) <= openings
-        assert all(job.record.attempt - job.record.uncounted == 1 for job in states)
-        offers = [job.record.uncounted for job in states]
+        assert all(job.record.attempt - job.record.uncounted == 1 for job in jobs)
+        offers = [job.record.uncounted for job in jobs]
         assert max(offers) <= openings + 2, offers
 
 
@@ -193,3 +198,72 @@ def _dues(mill: Tidemill, jobs: list[Any]) -> list[int]:
     due = sorted(job.refresh().record.due_ms for job in jobs)
     now_ms = mill.client.link.run(mill.client.scripts.server_time())
     return due if due[-1] < now_ms + 60_000 else []
+
+
+def test_the_permit_of_a_worker_that_was_killed_is_anothers(
+    app: Tidemill, url: str, dependency: Path, tmp_path: Path
+) -> None:
+    (dependency / "hold").touch()
+    arguments = ("worker", "breakers.guarded_app:mill", "--no-supervisor", "--lease=2")
+    with running_scheduler(app):
+        with running(tmp_path / "worker.log", url, *arguments) as worker:
+            fail(guarded_app.on_thread, dependency)
+            eventually(lambda: app.breakers.show("pay").state == "open", "the breaker opens")
+            (dependency / "down").unlink()
+            probe = guarded_app.slow_probe.enqueue(str(dependency))
+            eventually(lambda: app.breakers.show("pay").probing == 1, "it is the probe", 60)
+            worker.send(signal.SIGKILL)
+            worker.wait()
+        (dependency / "hold").unlink()
+        with running_worker(app, SETTINGS):
+            other = guarded_app.on_thread.enqueue(str(dependency))
+            assert other.result(timeout=60)
+            assert probe.result(timeout=60)
+            eventually(lambda: BREAKER.state == "closed", "the breaker closes")
+
+
+def test_while_the_server_is_away_failures_of_running_jobs_open_it_here_and_then_for_all(
+    own_server: Server, dependency: Path
+) -> None:
+    (dependency / "hold").touch()
+    with Tidemill(own_server.url) as mill, Tidemill(own_server.url) as elsewhere:
+        breaker = mill.breaker("pay", fail_max=2, reset_timeout=30)
+        theirs = elsewhere.breaker("pay", fail_max=2, reset_timeout=30)
+        with theirs:
+            pass
+
+        began: list[str] = []
+
+        @mill.task(breaker=breaker, retry=Retry(max_attempts=9))
+        def guarded(directory: str) -> None:
+            began.append(directory)
+            pause = threading.Event()
+            while (Path(directory) / "hold").exists():
+                pause.wait(0.01)
+            raise guarded_app.Down
+
+        with running_scheduler(mill), running_worker(mill, WorkerSettings(concurrency=4)):
+            jobs = [guarded.enqueue(str(dependency)) for _ in range(3)]
+            eventually(lambda: len(began) == len(jobs), "they run")
+            own_server.kill()
+            (dependency / "hold").unlink()
+            eventually(lambda: breaker.state == "open", "it opens here")
+            assert theirs.state == "closed"
+            own_server.start()
+            eventually(lambda: theirs.state == "open", "it opens elsewhere", 60)
+            for job in jobs:
+                eventually(lambda job=job: job.refresh().record.parked, "it is parked", 60)  # type: ignore[misc]
+                assert job.attempt == 1
+
+
+def test_a_worker_without_guarded_tasks_has_no_part_for_them(mill: Tidemill) -> None:
+    mill.breaker("pay")
+
+    @mill.task()
+    def work() -> int:
+        return 1
+
+    with running_scheduler(mill), running_worker(mill):
+        assert work.enqueue().result(timeout=20) == 1
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in names if "breakers" in name], names

@@ -510,8 +510,10 @@ def test_breakers_show_their_state_and_what_came_of_calls(everything: Everything
     }
     assert found == {"pay": 2, "mail": 1, "web": 0}
     pay = {"messaging.tidemill.breaker": "pay"}
-    assert everything["tidemill.breaker.calls"].points == [[pay | {"messaging.tidemill.outcome": "slow"}, 1]]
-    assert everything["tidemill.breaker.refused"].points == [[pay, 1]]
+    ((labels, calls),) = everything["tidemill.breaker.calls"].points
+    assert (labels, calls) == (pay | {"messaging.tidemill.outcome": "slow"}, 1)
+    ((labels, refused),) = everything["tidemill.breaker.refused"].points
+    assert (labels, refused) == (pay, 1)
 
 
 def test_the_gauge_of_a_limit_that_adapts_names_its_algorithm(everything: Everything) -> None:
