@@ -14,6 +14,7 @@ breaker's `release_rate` for the whole fleet together, however many workers do i
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
@@ -36,8 +37,9 @@ from tidemill_consumers.run import Interrupt, Run
 
 # No job is put off for longer than this, or its breaker's reset timeout: if all else failed, its own time would come.
 _MOST_SECONDS: Final = 600.0
-# What was being parked when the breaker closed stands in the index a moment later: it is looked at once more.
-_SECOND_LOOK_SECONDS: Final = 1.0
+# What was being parked when the breaker closed stands in the index a moment later, or when the server is back: parked
+# jobs are looked for again so long after a closing.
+_LOOK_AGAIN_SECONDS: Final = (1.0, 10.0, 60.0)
 # What ends an attempt before, or after, what its function did: no word about the dependency.
 _NOT_ITS_CALL: Final = frozenset({"corrupt", "result", "signature"})
 
@@ -173,27 +175,25 @@ class Guards:
             self._closed.put(breaker)
 
     def _serve(self) -> None:
-        again: list[tuple[float, Breaker]] = []  # breakers to be looked at once more, and when
+        looks: list[tuple[float, str, Breaker]] = []  # when it is to be looked for jobs of which breaker
         while True:
             try:
-                wait = max(0.0, again[0][0] - time.monotonic()) if again else None
+                wait = max(0.0, looks[0][0] - time.monotonic()) if looks else None
                 breaker = self._closed.get(timeout=wait)
                 if breaker is None:
                     return
-                is_first = True
+                looks = [look for look in looks if look[2] is not breaker]
+                looks += [(time.monotonic() + later, breaker.name, breaker) for later in _LOOK_AGAIN_SECONDS]
+                looks.sort()
             except queue.Empty:
-                (_, breaker), is_first = again.pop(0), False
-            if not self._readmit(breaker) or is_first:
-                again.append((time.monotonic() + _SECOND_LOOK_SECONDS, breaker))
+                _, _, breaker = looks.pop(0)
+            self._readmit(breaker)
 
-    def _readmit(self, breaker: Breaker) -> bool:
-        """False: the server does not answer."""
+    def _readmit(self, breaker: Breaker) -> None:
+        """Without an answer it is a later look's."""
         step_us = max(1, round(1_000_000 / breaker.settings.release_rate))
         page = settings.ADOPT_PAGE
-        try:
+        with contextlib.suppress(TidemillError):
             for task in self._tasks[breaker]:
                 while self._link.run(self._scripts.readmit(breaker.name, task, page, step_us)) == page:
                     pass
-        except TidemillError:
-            return False
-        return True

@@ -81,7 +81,11 @@ def meets_it(directory: str) -> int:
         return dependency(directory)
 
 
-@mill.task(breaker="pay", fallback=lambda directory: -1)
+def without_it(directory: str) -> int:
+    return -1 if directory else -2
+
+
+@mill.task(breaker="pay", fallback=without_it)
 def with_fallback(directory: str) -> int:
     return dependency(directory)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import subprocess
@@ -19,8 +20,9 @@ from commands_seen import commands_during
 from conditions import eventually
 from servers import Server
 from tidemill import Breaker, BreakerOpen, JobCancelled, Tidemill
+from tidemill.breakers import BreakerOptions
 
-OPTIONS: dict[str, Any] = {"fail_max": 2, "reset_timeout": 0.4, "half_open_max": 1}
+OPTIONS: BreakerOptions = {"fail_max": 2, "reset_timeout": 0.4, "half_open_max": 1}
 
 
 class Down(Exception):
@@ -98,7 +100,7 @@ async def test_coroutines_are_guarded_too(breaker: Breaker) -> None:
             raise Down
         return "answer"
 
-    assert asyncio.iscoroutinefunction(ask)
+    assert inspect.iscoroutinefunction(ask)
     assert await ask(is_down=False) == "answer"
     for _ in range(2):
         with pytest.raises(Down):
@@ -177,7 +179,7 @@ def test_a_call_that_began_before_it_was_opened_counts_no_more(breaker: Breaker,
 
 
 def test_half_open_lets_so_many_through_in_all_processes_together(url: str) -> None:
-    options = {**OPTIONS, "half_open_max": 3, "reset_timeout": 1.0}
+    options: BreakerOptions = {**OPTIONS, "half_open_max": 3, "reset_timeout": 1.0}
     mills = [Tidemill(url) for _ in range(3)]
     try:
         breakers = [mill.breaker("pay", **options) for mill in mills]
@@ -277,7 +279,7 @@ def test_without_a_server_a_process_goes_on_by_itself() -> None:
 
 def test_what_was_found_out_alone_is_told_when_the_server_is_back(own_server: Server) -> None:
     with Tidemill(own_server.url) as one, Tidemill(own_server.url) as other:
-        options = {**OPTIONS, "reset_timeout": 30}
+        options: BreakerOptions = {**OPTIONS, "reset_timeout": 30}
         here, there = one.breaker("pay", **options), other.breaker("pay", **options)
         for breaker in (here, there):
             with breaker:
