@@ -5,7 +5,7 @@
         │                          ▲  ▲            ▲ ▲                   │  │
         └── enqueue, tick ─────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
                                    │  └──────────────┼───────────────────┤
-                                   └── park (unknown task) ──────────────┤
+                                   └── park (unknown task, breaker open) ┤
                                                      ├── release, recover ┤
                                                      └── reinstate ───────┘
       cancel: SCHEDULED, READY ▶ CANCELLED      abandon: RUNNING ▶ CANCELLED      expire: SCHEDULED, READY ▶ EXPIRED
