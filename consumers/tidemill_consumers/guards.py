@@ -53,6 +53,7 @@ class Guard:
         self._lock = threading.Lock()
         self._due = 0.0  # of the jobs that are parked now
         self._left = 0  # how many more are due then
+        self._epoch = 0  # of the opening that they wait for
 
     def admit(self, run: Run) -> Run | Parked:
         """When it is taken. It asks nobody."""
@@ -97,9 +98,14 @@ class Guard:
 
     def _turn(self, seconds: float) -> float:
         """Seconds until it is due: at least these, and behind those that were parked before."""
-        limits = self.breaker.settings
+        limits, standing = self.breaker.settings, self.breaker.standing
         with self._lock:
             now = self._clock()
+            # What waits since before it was closed, or set by hand, is due at another time. After a probe that has
+            # failed it goes on: those that wait are the next probes.
+            if standing.state == "open" and standing.epoch != self._epoch:
+                self._epoch = standing.epoch
+                self._due = self._due if standing.reason == "probe" else 0.0
             if self._due < now + seconds:
                 self._due, self._left = now + seconds, limits.half_open_max
             elif not self._left:

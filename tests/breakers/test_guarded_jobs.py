@@ -54,6 +54,8 @@ def test_failures_open_it_and_jobs_wait_without_spending_an_attempt_until_it_is_
     with running_scheduler(app), running_worker(app, SETTINGS):
         fail(task, dependency)
         eventually(is_open, "the breaker opens")
+        app.breakers.open("pay", duration=60)
+        eventually(lambda: BREAKER.retry_after > 10, "for long")
         jobs = [task.enqueue(str(dependency)) for _ in range(5)]
         for job in jobs:
             eventually(lambda job=job: job.refresh().record.parked, "it is parked")  # type: ignore[misc]
@@ -61,8 +63,10 @@ def test_failures_open_it_and_jobs_wait_without_spending_an_attempt_until_it_is_
             assert job.attempt == 0
         assert guarded_app.other.enqueue().result(timeout=20) == "other"
         (dependency / "down").unlink()
+        app.breakers.open("pay", duration=0.1)
+        jobs.append(task.enqueue(str(dependency)))  # the others are due in a minute, or when it closes
         assert all(job.result(timeout=30) for job in jobs)
-        assert [job.refresh().attempt for job in jobs] == [1] * 5
+        assert [job.refresh().attempt for job in jobs] == [1] * 6
         eventually(lambda: BREAKER.state == "closed", "the breaker closes")
 
 
@@ -104,9 +108,14 @@ def test_a_block_inside_a_child_is_a_call_of_its_own(app: Tidemill, dependency: 
     with running_scheduler(app), running_worker(app, SETTINGS):
         fail(guarded_app.block_in_child, dependency)
         eventually(lambda: app.breakers.show("pay").state == "open", "its process has opened it")
-        with pytest.raises(JobFailed, match="BreakerOpen: breaker pay is open"):
-            guarded_app.block_in_child.enqueue(str(dependency)).result(timeout=30)
-        assert len(calls(dependency)) == 2
+        app.breakers.open("pay", duration=60)
+
+        def is_refused() -> bool:
+            with pytest.raises(JobFailed) as raised:
+                guarded_app.block_in_child.enqueue(str(dependency)).result(timeout=30)
+            return "BreakerOpen: breaker pay is open" in str(raised.value)
+
+        eventually(is_refused, "the child hears of it", 60)
 
 
 def test_an_excluded_error_of_a_child_is_a_success(app: Tidemill, dependency: Path) -> None:
