@@ -3,7 +3,6 @@ is a file `down` in it, and notes each call in `calls`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from pathlib import Path
@@ -63,12 +62,6 @@ def slow_probe(directory: str) -> int:
     while (Path(directory) / "hold").exists():
         pause.wait(0.01)
     return found
-
-
-@mill.task(breaker="pay")
-async def cancellable(directory: str) -> None:
-    dependency(directory)
-    await asyncio.sleep(60)
 
 
 @mill.task(breaker="pay")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import asyncio
 import signal
 import threading
 from pathlib import Path
@@ -161,18 +162,24 @@ def test_a_job_with_a_fallback_waits_too_and_its_failures_count(app: Tidemill, d
         assert job.result(timeout=30) > 0
 
 
-def test_a_cancelled_probe_gives_its_permit_back(app: Tidemill, dependency: Path) -> None:
-    with running_scheduler(app), running_worker(app, SETTINGS):
-        fail(guarded_app.on_thread, dependency)
-        eventually(is_open, "the breaker opens")
-        (dependency / "down").unlink()
-        probe = guarded_app.cancellable.enqueue(str(dependency))
-        eventually(lambda: app.breakers.show("pay").probing == 1, "it is the probe")
-        probe.cancel()
-        eventually(lambda: app.breakers.show("pay").probing == 0, "the permit is free")
-        assert app.breakers.show("pay").state == "half_open"
-        assert guarded_app.on_thread.enqueue(str(dependency)).result(timeout=30)
-        eventually(lambda: BREAKER.state == "closed", "the breaker closes")
+def test_a_cancelled_probe_gives_its_permit_back(url: str) -> None:
+    with Tidemill(url) as mill:
+        breaker = mill.breaker("pay", reset_timeout=3_600, half_open_max=1)  # so long it would be lent
+
+        @mill.task(breaker=breaker)
+        async def waits(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+        with running_scheduler(mill), running_worker(mill, SETTINGS):
+            mill.breakers.open("pay", duration=0.1)
+            eventually(lambda: breaker.state == "open", "it is open")
+            probe = waits.enqueue(3_600)
+            eventually(lambda: mill.breakers.show("pay").probing == 1, "it is the probe")
+            probe.cancel()
+            eventually(lambda: mill.breakers.show("pay").probing == 0, "the permit is free")
+            assert mill.breakers.show("pay").state == "half_open"
+            waits.enqueue(0).result(timeout=30)
+            eventually(lambda: breaker.state == "closed", "the breaker closes")
 
 
 def test_closing_it_by_hand_brings_parked_jobs_back_at_its_rate(
