@@ -6,7 +6,7 @@
 
 Each process counts its own calls (`rules.py`, on pybreaker), so a call of a closed breaker costs no round trip. What
 one finds out, all are told: the state is in Redis, is changed by scripts (`wire/lua/*_breaker.lua`), and is published;
-`hub.py` listens. Each process has a copy (`standing.py`), which decides on calls. Only where it is half-open the
+`exchange.py` listens. Each process has a copy (`standing.py`), which decides on calls. Only where it is half-open the
 server is asked: its probes need permits, which the whole fleet has a number of.
 
 Without the server each process goes on with its own copy, by the same rules, and lets so many probes through by itself;
