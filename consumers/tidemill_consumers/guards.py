@@ -39,7 +39,7 @@ from tidemill_consumers.run import Interrupt, Run
 _MOST_SECONDS: Final = 600.0
 # What was being parked when the breaker closed stands in the index a moment later, or when the server is back: parked
 # jobs are looked for again so long after a closing.
-_LOOK_AGAIN_SECONDS: Final = (1.0, 10.0, 60.0)
+LOOK_AGAIN_SECONDS: Final = (1.0, 10.0, 60.0)
 # What ends an attempt before, or after, what its function did: no word about the dependency.
 _NOT_ITS_CALL: Final = frozenset({"corrupt", "result", "signature"})
 
@@ -99,6 +99,7 @@ class Guard:
     def _turn(self, seconds: float) -> float:
         """Seconds until it is due: at least these, and behind those that were parked before."""
         limits, standing = self.breaker.settings, self.breaker.standing
+        reset_seconds = limits.reset_timeout_ms / 1000
         with self._lock:
             now = self._clock()
             # What waits since before it was closed, or set by hand, is due at another time. After a probe that has
@@ -106,10 +107,11 @@ class Guard:
             if standing.state == "open" and standing.epoch != self._epoch:
                 self._epoch = standing.epoch
                 self._due = self._due if standing.reason == "probe" else 0.0
-            if self._due < now + seconds:
+            # Half of it: what passes between two looks at the clock makes no job later than another.
+            if self._due + reset_seconds / 2 < now + seconds:
                 self._due, self._left = now + seconds, limits.half_open_max
             elif not self._left:
-                self._due, self._left = self._due + limits.reset_timeout_ms / 1000, limits.half_open_max
+                self._due, self._left = self._due + reset_seconds, limits.half_open_max
             self._left -= 1
             return max(seconds, min(self._due - now, _MOST_SECONDS))
 
@@ -189,7 +191,7 @@ class Guards:
                 if breaker is None:
                     return
                 looks = [look for look in looks if look[2] is not breaker]
-                looks += [(time.monotonic() + later, breaker.name, breaker) for later in _LOOK_AGAIN_SECONDS]
+                looks += [(time.monotonic() + later, breaker.name, breaker) for later in LOOK_AGAIN_SECONDS]
                 looks.sort()
             except queue.Empty:
                 _, _, breaker = looks.pop(0)

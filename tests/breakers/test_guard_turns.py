@@ -1,4 +1,4 @@
-"""When jobs are due that a worker parks for an open breaker, on a clock that the test turns."""
+"""When jobs are due that a worker parks for an open breaker."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS: Final = 1.0
 # A listener that has heard nothing for so long asks whether its subscription still lives, and reads all states anew. An
 # idle worker sends ten commands a minute without these two.
-_LISTEN_SECONDS: Final = 300.0
+LISTEN_SECONDS: Final = 300.0
 
 Posted = tuple[Command[Any], Callable[[Any], None]] | None
 
@@ -131,7 +131,7 @@ class Exchange:
             self._is_away = False
             self.is_settled.set()
             while not self._closed.is_set():
-                heard = line.messages(_LISTEN_SECONDS)
+                heard = line.messages(LISTEN_SECONDS)
                 for _, message in heard:
                     self._hear(message)
                 if not heard:
