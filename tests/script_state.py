@@ -10,8 +10,9 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 | `events` | a list of "event id id" |
 | `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
 | `queues` | a set |
+| `breakers` | as `wheel:` |
 | `unique:`, `limit:` | a text |
-| `once:` | a dict of fields |
+| `once:`, `breaker:` | a dict of fields |
 """
 
 from __future__ import annotations
@@ -245,7 +246,13 @@ class World:
 
     def listen(self) -> None:
         """Subscribes to all channels that cases use."""
-        channels = [self.keys.alarm, self.keys.control, self.keys.waiter("p1"), self.keys.waiter("p2")]
+        channels = [
+            self.keys.alarm,
+            self.keys.control,
+            self.keys.breakers,
+            self.keys.waiter("p1"),
+            self.keys.waiter("p2"),
+        ]
         self._listener.send_command("SSUBSCRIBE", *channels)
         for _ in channels:
             self._listener.read_response()

@@ -1,6 +1,7 @@
 """What follows a failed attempt: another one, the task's fallback, or the end. This is where it is decided.
 
-In this order:
+Before all that, a breaker that the task declares: where it is open, the job is parked, and that is no attempt
+(`guards.py`). Else, in this order:
 
 1. An attempt that was only for the fallback is the last one ("fallback").
 2. An error that is not to be retried is final ("final").
@@ -25,7 +26,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from tidemill import telemetry
-from tidemill.errors import RemoteError
+from tidemill.errors import BreakerOpen, RemoteError
 from tidemill.names import type_name
 from tidemill.retry_after import retry_after_seconds
 from tidemill.telemetry import Event
@@ -92,6 +93,11 @@ def at_start(run: Run) -> Callable[..., Any] | Dead:
 
 def instead(run: Run, error: Exception) -> Callable[..., Any] | None:
     """The fallback, if it is to be called now, since the attempt has raised `error`."""
+    breaker = run.definition.breaker
+    if breaker is not None:
+        run.verdict = breaker.judge(error)
+        if is_held_up(run, error):
+            return None
     fallback = run.definition.fallback
     is_void = run.context is not None and run.context.should_stop  # it was interrupted, or its lease is lost
     if fallback is None or is_void or run.fallback_reason:
@@ -103,6 +109,12 @@ def instead(run: Run, error: Exception) -> Callable[..., Any] | None:
         error.__traceback__ = error.__traceback__.tb_next
     _announce(run, decision.reason, type_name(type(error)))
     return fallback
+
+
+def is_held_up(run: Run, error: BaseException) -> bool:
+    """Has its function met the open breaker that its task declares?"""
+    breaker = run.definition.breaker
+    return breaker is not None and isinstance(error, BreakerOpen) and error.breaker == breaker.name
 
 
 def _announce(run: Run, reason: str, error: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from tidemill import telemetry, validation
 from tidemill.client import Client
 from tidemill.context import CURRENT, CurrentJob
-from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
+from tidemill.errors import BreakerOpen, CorruptRecord, InvalidInput, RemoteError
 from tidemill.names import type_name
 from tidemill.retry import Retry
 from tidemill.task import Definition
@@ -26,7 +26,7 @@ from tidemill.wire import envelope
 from tidemill.wire.envelope import Codec
 from tidemill.wire.scripts import Taken
 from tidemill.wire.signing import Refusal, Signable, Signing, is_signed
-from tidemill_consumers import decisions, settings
+from tidemill_consumers import decisions, guards, settings
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Succeeded
 from tidemill_consumers.run import Interrupt, Run
 
@@ -94,7 +94,7 @@ def corrupt(what: str) -> Dead:
     return Dead(RemoteError("CorruptRecord", f"the record is not one that Tidemill wrote: {what}"), "corrupt")
 
 
-def call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
+def call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead | Parked:
     """Calls a plain function in this thread. What it raises is the caller's to classify.
 
     In a context of its own: a variable that a job sets is not seen by the next one on this thread.
@@ -102,11 +102,14 @@ def call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead
     return copy_context().run(_call_sync, run, context, client)
 
 
-def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
+def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead | Parked:
     arguments, keywords = client.codec.decode_call(run.taken.body)
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
+        if run.guard is not None and (held := run.guard.enter(run)) is not None:
+            span.outcome("parked")
+            return held
         function = run.definition.function
         if run.taken.error:  # an attempt before this one has failed
             found = decisions.at_start(run)
@@ -123,12 +126,15 @@ def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dea
         return _encoded(span, client.codec, value)
 
 
-async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead:
+async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead | Parked:
     """Awaits a coroutine function in this task, whose context is its own."""
     arguments, keywords = client.codec.decode_call(run.taken.body)
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
+        if run.guard is not None and (held := await run.guard.aenter(run)) is not None:
+            span.outcome("parked")
+            return held
         function = run.definition.function
         if run.taken.error:  # an attempt before this one has failed
             found = decisions.at_start(run)
@@ -182,6 +188,9 @@ def classify(run: Run, error: BaseException) -> Outcome:
 def _raised(run: Run, error: BaseException) -> Outcome:
     if isinstance(error, CorruptRecord):
         return corrupt(str(error))
+    if decisions.is_held_up(run, error):
+        assert isinstance(error, BreakerOpen)
+        return guards.parked(error, error.retry_after)
     try:
         if run.fallback_reason:  # it is the fallback that raised
             return Dead(describe(error), "fallback")

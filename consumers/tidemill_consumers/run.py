@@ -7,11 +7,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from tidemill.context import CurrentJob, Fence
 from tidemill.retry import Retry
 from tidemill.task import Definition
 from tidemill.wire.scripts import Taken
+
+if TYPE_CHECKING:
+    from tidemill.breakers import Call
+    from tidemill.breakers.breaker import Verdict
+    from tidemill_consumers.guards import Guard
 
 
 class Interrupt(Enum):
@@ -28,10 +34,12 @@ class Run:
     __slots__ = (
         "_lock",
         "_settled",
+        "call",
         "context",
         "critical",
         "definition",
         "fallback_reason",
+        "guard",
         "interrupt",
         "is_held",
         "is_settling",
@@ -42,6 +50,7 @@ class Run:
         "taken",
         "taken_at",
         "timeout_ms",
+        "verdict",
     )
 
     def __init__(
@@ -53,6 +62,9 @@ class Run:
         self.timeout_ms = timeout_ms
         self.critical = critical
         self.fallback_reason = ""  # why its fallback was called
+        self.guard: Guard | None = None  # of the breaker that its task declares; in a child: none, its worker has asked
+        self.call: Call | None = None  # through that breaker
+        self.verdict: Verdict | None = None  # what the exception that its function raised says to that breaker
         self.context: CurrentJob | None = None
         self.interrupt: Interrupt | None = None
         self.taken_at = time.monotonic()
@@ -105,6 +117,7 @@ class Run:
             deadline,
             lambda fraction, text: report(self, fraction, text),
         )
+        self.context.breaker = self.definition.breaker
         if self.interrupt is not None:
             self.context.request_stop()
         return self.context

@@ -35,6 +35,7 @@ from tidemill_consumers.confining import confine, is_unconfined
 from tidemill_consumers.contact import Contact
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
+from tidemill_consumers.guards import Guards
 from tidemill_consumers.heartbeat import Heartbeat
 from tidemill_consumers.intake import Intake
 from tidemill_consumers.outcomes import Outcome, Parked, Released
@@ -81,6 +82,7 @@ class Worker:
         self._scripts: Scripts = mill.client.scripts
         self._link = Link(target)
         self.runs = Runs()
+        self._guards = Guards(self._tasks, mill.client.breakers, self._link, self._scripts, self.failed)
         self._registering = threading.Lock()
         self._began = time.monotonic()
         self._done = 0
@@ -105,14 +107,16 @@ class Worker:
             self.register()
             self._url = self._mill.url
             self.beat()  # before the first job, which may kill this process
-            for task in self._tasks:
-                while self._link.run(self._scripts.adopt(task, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
+            for name, task in self._tasks.items():
+                if task.breaker is not None:
+                    continue  # its parked jobs are the guards'
+                while self._link.run(self._scripts.adopt(name, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
                     pass
             self._executors = slots.load({task.executor for task in self._tasks.values()}, self, self._limiter)
         except BaseException:
             self._link.close()
             raise
-        for part in (self._deadlines, self._settlement, self._heartbeat, self._reader):
+        for part in (self._guards, self._deadlines, self._settlement, self._heartbeat, self._reader):
             part.start()
         telemetry.event(
             Event.WORKER_STARTED,
@@ -137,6 +141,7 @@ class Worker:
         settled = self._settlement.close(_LAST_WORDS_SECONDS)
         self._heartbeat.close()
         self._deadlines.close()
+        self._guards.close()
         for executor in self._executors.values():
             executor.close()
         if settled:
@@ -256,7 +261,10 @@ class Worker:
         return True
 
     def _admit(self, taken: Taken) -> Run | Outcome:
-        return pipeline.admit(taken, self._tasks, self._mill.client.signing)
+        found = pipeline.admit(taken, self._tasks, self._mill.client.signing)
+        if isinstance(found, Run) and found.definition.breaker is not None:
+            return self._guards.admit(found, found.definition.breaker)
+        return found
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 
@@ -328,6 +336,8 @@ class Worker:
 
     def finished(self, run: Run, outcome: Outcome) -> None:
         if run.finish():
+            if run.guard is not None:
+                outcome = run.guard.ended(run, outcome, is_void=run.taken.incarnation != self.incarnation)
             self._settlement.put(run.taken, outcome)
             run.is_settling = True
 

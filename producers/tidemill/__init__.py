@@ -15,9 +15,11 @@ Workers run with `tidemill worker MODULE:APP`, schedulers with `tidemill schedul
 """
 
 from tidemill.app import Tidemill
+from tidemill.breakers import Breaker
 from tidemill.context import CurrentJob, Fence, current_job
 from tidemill.doctor import Finding, Report
 from tidemill.errors import (
+    BreakerOpen,
     CorruptRecord,
     EffectUnknown,
     EnqueueUnknown,
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "Call",
     "call",
     "Retry",
+    "Breaker",
     "Limit",
     # Jobs.
     "Job",
@@ -74,6 +77,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "UnserializableValue",
     "PayloadTooLarge",
     "QueueFull",
+    "BreakerOpen",
     "JobExists",
     "JobNotFound",
     "JobFailed",

@@ -8,9 +8,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
 from tidemill import logs, recurring, registration, validation
+from tidemill.breakers import Breaker, BreakerOptions
+from tidemill.breakers.facade import Breakers
 from tidemill.client import Client
 from tidemill.dead_letters import DeadLetters
 from tidemill.enqueueing import DEFAULT_QUEUE
@@ -83,6 +85,7 @@ class Tidemill:
         self._declared: dict[str, recurring.Recurring] = {}
         self.inspect = Inspection(self.client)
         self.dead_letters = DeadLetters(self.client, self.tasks)
+        self.breakers = Breakers(self.client)
 
     def __repr__(self) -> str:
         url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"
@@ -122,6 +125,7 @@ class Tidemill:
         concurrency_key: Key | None = None,
         cost: Cost = 1,
         limits: Sequence[Limit] = (),
+        breaker: Breaker | str | None = None,
     ) -> _TaskDecorator:
         """Registers a function as a task.
 
@@ -137,8 +141,11 @@ class Tidemill:
         rate, concurrency: of this task's jobs so many start in a time ("100/s", "100/s burst 20"), and so many run at
             once, in the whole fleet; rate_key, concurrency_key: for each value of this argument by itself.
         cost: what a job takes of the rate. limits: limits that this task shares with others. All this: see `Limit`.
+        breaker: a circuit breaker of this Tidemill, or its name. While it is open, the task's jobs are parked: that
+            spends no attempt; else each of them is a call through it.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
+        guarded_by = None if breaker is None else self.client.breakers.of(breaker)
         options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
         if result_ttl is not None:
             options = options.using({"result_ttl": result_ttl})
@@ -159,6 +166,7 @@ class Tidemill:
                 critical=critical,
                 own_limits=lambda task: of_task(task, rate, rate_key, concurrency, concurrency_key, cost),
                 shared_limits=limits,
+                breaker=guarded_by,
             )
             registration.add(definition, self.tasks)
             self.codec.carry_annotations(function)
@@ -170,6 +178,25 @@ class Tidemill:
             return made
 
         return register
+
+    def breaker(self, name: str, **options: Unpack[BreakerOptions]) -> Breaker:
+        """The circuit breaker of this name, which all processes share: for `with`, `async with`, as a decorator, or
+        declared on tasks. Without options the one that was declared before, or one with the defaults.
+
+        fail_max: it opens after so many failures in a row, in one process; default 5.
+        window, error_rate, min_calls: it opens when at least this part of the calls of the last `window` has failed;
+            60 s, 0.5 and 20 calls at least.
+        slow_call, slow_rate: it opens when at least this part of them took so long; by default nothing is slow.
+        None switches fail_max, error_rate or slow_call off.
+        reset_timeout: when an open one lets probes through; 30 s. Each failed probe doubles it, up to
+            `max_reset_timeout`, which by default is the same.
+        half_open_max: probes at a time in the whole fleet, all of which have to pass to close it; 3.
+        release_rate: parked jobs a second that come back when it is closed; 100.
+        exclude: exception classes, or functions of the exception, that say nothing of the dependency: as successes.
+        Times are timedeltas or seconds. Raises InvalidInput for what contradicts, and for a name that was declared with
+        other options.
+        """
+        return self.client.breakers.declare(validation.breaker_name(name), options)
 
     def carry(self, dataclass: C) -> C:
         """Registers a dataclass (as a decorator, or called) that arguments or results may contain.

@@ -20,6 +20,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tidemill.admission import Pressures
+from tidemill.breakers.hub import Hub
 from tidemill.target import Target
 from tidemill.waiter import Waiter, Wakeup
 from tidemill.wire.command import Command
@@ -82,6 +83,7 @@ class Client:
         self.scripts = Scripts(keys)
         self.queues_by_task: dict[str, str] = {}
         self.pressures = Pressures()
+        self.breakers = Hub(target, self.scripts)
         self._deadline_seconds = deadline_seconds
         self._waiter = Waiter(target, keys)
 
@@ -176,6 +178,7 @@ class Client:
     def close(self) -> None:
         """Closes what was opened; the next call opens it again."""
         self._waiter.close()
+        self.breakers.close()
         if "link" in self.__dict__:
             self.link.close()
 

@@ -12,6 +12,7 @@ from tidemill import validation
 from tidemill.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from tidemill.breakers.breaker import Breaker
     from tidemill.client import Client
 
 # A progress text longer than this is cut: it is shown in one line of a terminal or a page.
@@ -36,7 +37,19 @@ class Fence(NamedTuple):
 class CurrentJob:
     """The running job. Its attributes are plain data; only `progress` reaches the server, and does not wait for it."""
 
-    __slots__ = ("_report", "_stop", "_stopped", "attempt", "client", "deadline", "fence", "id", "queue", "task")
+    __slots__ = (
+        "_report",
+        "_stop",
+        "_stopped",
+        "attempt",
+        "breaker",
+        "client",
+        "deadline",
+        "fence",
+        "id",
+        "queue",
+        "task",
+    )
 
     def __init__(
         self,
@@ -56,6 +69,7 @@ class CurrentJob:
         self.deadline = deadline
         # Of the application that runs the job, in this process: for `once`. Set by whoever calls the task's function.
         self.client: Client | None = None
+        self.breaker: Breaker | None = None  # that its task declares, in this process
         self._report = report
         self._stop = False
         self._stopped: threading.Event | None = None  # made by the first that waits for it

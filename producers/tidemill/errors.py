@@ -5,6 +5,7 @@
     │   ├── UnserializableValue (TypeError)    msgpack can't carry a value; the message has its path
     │   └── PayloadTooLarge                    arguments or result over the limit
     ├── QueueFull                          admission refused the job: wait `retry_after` seconds
+    ├── BreakerOpen                        a circuit breaker lets no call through: wait `retry_after` seconds
     ├── JobExists                          a job with this id or this unique key is there already
     ├── JobNotFound (LookupError)          no record: never enqueued, or dropped by retention
     ├── JobFailed                          `result()` of a dead letter: the remote error inside
@@ -64,6 +65,20 @@ class QueueFull(TidemillError):
         super().__init__(message)
         self.retry_after = retry_after
         self.enqueued: tuple[Job[Any], ...] = ()
+
+
+class BreakerOpen(TidemillError):
+    """The circuit breaker `breaker` did not let a call through: what it stands before is down.
+
+    `retry_after` is in seconds from now when it is worth trying again; `reason` what has opened it: failures,
+    error_rate, slow_calls, probe (it is still down) or hand.
+    """
+
+    def __init__(self, breaker: str, reason: str, *, retry_after: float) -> None:
+        super().__init__(f"breaker {breaker} is open ({reason}): try again in {retry_after:.1f} s")
+        self.breaker = breaker
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class JobExists(TidemillError):

@@ -5,7 +5,7 @@
         │                          ▲  ▲            ▲ ▲                   │  │
         └── enqueue, tick ─────────┼──┼────────────┘ │    retry          │  └── bury ──────▶ DEAD (requeue ▶ READY)
                                    │  └──────────────┼───────────────────┤
-                                   └── park (unknown task) ──────────────┤
+                                   └── park (unknown task, breaker open) ┤
                                                      ├── release, recover ┤
                                                      └── reinstate ───────┘
       take, of a job that a limit refuses: READY ▶ SCHEDULED, until admit

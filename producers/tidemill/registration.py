@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tidemill import fallbacks, limits, validation
+from tidemill.breakers.breaker import Breaker
 from tidemill.errors import InvalidInput
 from tidemill.limits import Limit
 from tidemill.names import module_name
@@ -27,6 +28,7 @@ def define(
     critical: bool,
     own_limits: Callable[[str], Sequence[Limit]],
     shared_limits: Sequence[Limit],
+    breaker: Breaker | None,
 ) -> Definition:
     """A task's definition. Raises InvalidInput for what is no function, a wrong name, executor, fallback, limit."""
     if not inspect.isfunction(function):
@@ -44,6 +46,7 @@ def define(
         fallback=fallback,
         limits=limits.bind(task, function, own_limits(task), shared_limits),
         critical=validation.flag("critical", critical),
+        breaker=breaker,
         check=checker(function, task),
     )
 

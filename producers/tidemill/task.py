@@ -15,6 +15,7 @@ from tidemill.options import Choices, Options
 from tidemill.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
+    from tidemill.breakers import Breaker
     from tidemill.client import Client
 
 P = ParamSpec("P")
@@ -48,6 +49,7 @@ class Definition:
     fallback: Callable[..., Any] | None = None
     critical: bool = False
     limits: Limits | None = None
+    breaker: Breaker | None = None
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 

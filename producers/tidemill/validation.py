@@ -28,6 +28,12 @@ def queue_name(value: object) -> str:
     raise InvalidInput(f"queue name {value!r} is not valid: 1 to 64 of a-z, 0-9, '_', '.', '-'")
 
 
+def breaker_name(value: object) -> str:
+    if isinstance(value, str) and _QUEUE.fullmatch(value):
+        return value
+    raise InvalidInput(f"breaker name {value!r} is not valid: 1 to 64 of a-z, 0-9, '_', '.', '-'")
+
+
 def task_name(value: object) -> str:
     if isinstance(value, str) and _TASK.fullmatch(value):
         return value

@@ -42,6 +42,7 @@ class Plan:
     schedulers: int = 2
     producers: int = 2
     jobs_per_second: float = 30.0
+    app: str = APP
 
 
 class Session:
@@ -64,7 +65,7 @@ class Session:
     def _processes(self) -> Iterator[Process]:
         plan = self._plan
         log = ("--log-format=json", "--log-level=info")
-        worker = ("tidemill", "worker", APP, f"--lease={plan.lease_seconds}", "--concurrency=8", "--grace=2")
+        worker = ("tidemill", "worker", plan.app, f"--lease={plan.lease_seconds}", "--concurrency=8", "--grace=2")
         scheduler = ("tidemill", "scheduler")
         producer = ("chaos.producer", str(plan.seed), str(plan.jobs_per_second))
         wanted = [

@@ -16,7 +16,20 @@ from tidemill.commands import root
 from tidemill.commands.doctor import FOUND_EXIT_CODE
 from tidemill.commands.root import exit_code, tidemill
 
-COMMANDS = ("acl", "dead", "demo", "doctor", "dev", "jobs", "queues", "scheduler", "server", "stats", "worker")
+COMMANDS = (
+    "acl",
+    "breakers",
+    "dead",
+    "demo",
+    "doctor",
+    "dev",
+    "jobs",
+    "queues",
+    "scheduler",
+    "server",
+    "stats",
+    "worker",
+)
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
 
 

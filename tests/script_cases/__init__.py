@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from script_cases import (
+    breakers,
     dead_letters,
     doctoring,
     effects,
@@ -31,6 +32,7 @@ _MODULES = (
     dead_letters,
     shed,
     limits,
+    breakers,
 )
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

@@ -9,11 +9,19 @@ import tidemill
 from tidemill import errors
 
 PUBLIC = {
-    *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry", "Limit"),
+    *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry", "Limit", "Breaker"),
     *("Job", "JobState"),
     *("Report", "Finding"),
     *("retry_call", "aretry_call", "current_job", "CurrentJob", "Fence", "once", "Effect"),
-    *("TidemillError", "InvalidInput", "UnserializableValue", "PayloadTooLarge", "QueueFull", "JobExists"),
+    *(
+        "TidemillError",
+        "InvalidInput",
+        "UnserializableValue",
+        "PayloadTooLarge",
+        "QueueFull",
+        "JobExists",
+        "BreakerOpen",
+    ),
     *("JobNotFound", "JobFailed", "JobExpired", "JobCancelled", "CorruptRecord", "RemoteError"),
     *("ServerUnavailable", "EnqueueUnknown", "ServerUnsuitable", "StaleAttempt", "EffectUnknown"),
 }

@@ -420,6 +420,8 @@ EVERYTHING = """
     t.gauge_source(lambda: 1 / 0)()  # taken away again: never asked
     t.limit_source("gradient", lambda: 17)
     t.limit_source("gradient", lambda: 1 / 0)()
+    t.breaker_source(lambda: [("pay", "open"), ("mail", "half_open"), ("web", "closed")])
+    t.breaker_source(lambda: 1 / 0)()
 
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.metrics import MeterProvider
@@ -450,6 +452,8 @@ EVERYTHING = """
     t.jobs_turned_away("images", "bytes", 1)
     t.jobs_shed("images", "age", 1)
     t.repaired("misplaced")
+    t.breaker_called("pay", "slow")
+    t.breaker_refused("pay")
     scopes = [s for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics]
     print(json.dumps({
         m.name: [m.unit, [[dict(p.attributes), getattr(p, "value", None)] for p in m.data.data_points]]
@@ -499,6 +503,18 @@ def test_queue_gauges_show_each_place_and_the_oldest_age(everything: Everything)
     assert depths == {"wheel": 1, "ready": 2, "running": 3, "dead": 4}
     ((labels, age_s),) = everything["tidemill.queue.oldest_age"].points
     assert (labels, age_s) == ({"messaging.destination.name": "images"}, 5.5)
+
+
+def test_breakers_show_their_state_and_what_came_of_calls(everything: Everything) -> None:
+    found = {
+        labels["messaging.tidemill.breaker"]: level for labels, level in everything["tidemill.breaker.state"].points
+    }
+    assert found == {"pay": 2, "mail": 1, "web": 0}
+    pay = {"messaging.tidemill.breaker": "pay"}
+    ((labels, calls),) = everything["tidemill.breaker.calls"].points
+    assert (labels, calls) == (pay | {"messaging.tidemill.outcome": "slow"}, 1)
+    ((labels, refused),) = everything["tidemill.breaker.refused"].points
+    assert (labels, refused) == (pay, 1)
 
 
 def test_the_gauge_of_a_limit_that_adapts_names_its_algorithm(everything: Everything) -> None:

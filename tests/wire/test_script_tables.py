@@ -17,7 +17,7 @@ from tidemill.job import TRANSITIONS, JobState
 from tidemill.wire.script import load, names
 
 # A second call of these does the next portion. The others are sent again when a reply was lost, and do nothing then.
-PORTIONS = frozenset({"take", "promote", "recover", "expire", "shed", "sweep", "adopt"})
+PORTIONS = frozenset({"take", "promote", "recover", "expire", "shed", "sweep", "adopt", "readmit"})
 REPEATABLE = frozenset(names()) - PORTIONS
 # They make new work, or write what an application wants written: a full server refuses both.
 REFUSED_WHEN_FULL = frozenset({"enqueue", "requeue", "declare", "apply_effect"})

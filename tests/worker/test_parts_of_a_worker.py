@@ -210,7 +210,8 @@ def test_what_is_no_frame_ends_the_conversation(data: bytes) -> None:
 def test_what_a_child_says_is_an_outcome() -> None:
     error = {"type": "ValueError", "message": "no", "traceback": "..."}
     assert outcome_of(Frame({"kind": "succeeded"}, b"\x01")) == Succeeded(b"\x01")
-    assert outcome_of(Frame({"kind": "parked", "reason": "r", "delay_ms": 5}, b"")) == Parked("r", 5)
+    parked = {"kind": "parked", "reason": "r", "delay_ms": 5, "label": "breaker_open"}
+    assert outcome_of(Frame(parked, b"")) == Parked("r", 5, "breaker_open")
     retried, dead = (
         outcome_of(Frame({"kind": kind, "delay_ms": 5, "reason": "r", "fallback": "f", **error}, b""))
         for kind in ("retried", "dead")

@@ -23,6 +23,7 @@ from typing import Any, Final, Literal, cast
 
 from tidemill import logs
 from tidemill.app import Tidemill
+from tidemill.breakers.breaker import Verdict
 from tidemill.errors import RemoteError
 from tidemill.lifecycle import exempt_what_is_loaded
 from tidemill.loading import load_app
@@ -67,9 +68,11 @@ def _serve(mill: Tidemill, channel: Channel, permits: PermitReader) -> None:
     looked_at = 0.0
     while (number := permits.next()) is not None and (frame := _job(channel, number)) is not None:
         taken_at = frame.message.pop("taken_at", None)
-        outcome = _run(mill, channel, _taken(frame), taken_at)
+        outcome, verdict = _run(mill, channel, _taken(frame), taken_at)
         _flush()
         message, payload = _message(outcome)
+        if verdict is not None:
+            message["verdict"] = verdict
         now = time.monotonic()
         if now - looked_at >= _MEMORY_SECONDS:
             looked_at = now
@@ -127,19 +130,21 @@ def _taken(frame: Frame) -> Taken:
     return Taken(**{**unused, **frame.message}, body=frame.payload, lane=0, entry="", crashes=0, due_ms=0)
 
 
-def _run(mill: Tidemill, channel: Channel, taken: Taken, taken_at: float | None) -> Outcome:
+def _run(mill: Tidemill, channel: Channel, taken: Taken, taken_at: float | None) -> tuple[Outcome, Verdict | None]:
+    """What came of it, and what that says to the breaker that its task declares."""
+
     def report(_: Run, fraction: float, text: str) -> None:
         channel.send({"kind": "progress", "attempt": taken.attempt, "id": taken.id, "at": fraction, "text": text})
 
     run = pipeline.resolve(taken, mill.tasks)
     if not isinstance(run, Run):
-        return run
+        return run, None
     if taken_at is not None:
         run.taken_at = taken_at
     try:
-        return pipeline.call_sync(run, run.start(report), mill.client)
+        return pipeline.call_sync(run, run.start(report), mill.client), run.verdict
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
-        return pipeline.classify(run, error)
+        return pipeline.classify(run, error), run.verdict
 
 
 def _flush() -> None:
@@ -169,8 +174,8 @@ def _message(outcome: Outcome) -> tuple[dict[str, object], bytes]:
             return {**message, **_error(error)}, b""
         case Dead(error, reason):
             return {"kind": "dead", "reason": reason, **_error(error)}, b""
-        case Parked(reason, delay_ms, _):
-            return {"kind": "parked", "reason": reason, "delay_ms": delay_ms}, b""
+        case Parked(reason, delay_ms, label):
+            return {"kind": "parked", "reason": reason, "delay_ms": delay_ms, "label": label}, b""
         case _:
             raise AssertionError(f"a child can't decide {outcome}: its worker does")
 
@@ -186,7 +191,7 @@ def outcome_of(frame: Frame) -> Outcome:
         case "succeeded":
             return Succeeded(frame.payload)
         case "parked":
-            return Parked(message["reason"], message["delay_ms"])
+            return Parked(message["reason"], message["delay_ms"], message["label"])
         case kind:
             error = RemoteError(message["type"], message["message"], message["traceback"])
             if kind == "retried":

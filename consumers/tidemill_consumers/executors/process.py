@@ -158,6 +158,9 @@ class ProcessExecutor:
             if run.is_stopped():
                 self._finish(run, _stopped(run))
                 continue
+            if run.guard is not None and (held := run.guard.enter(run)) is not None:
+                self._finish(run, held)
+                continue
             try:
                 one.add(run)
             except InvalidInput as error:
@@ -247,7 +250,9 @@ class ProcessExecutor:
                 pass
 
     def _answered(self, one: ChildProcess, frame: Frame) -> None:
-        self._finish(one.answered(), child.outcome_of(frame))
+        run = one.answered()
+        run.verdict = frame.message.get("verdict")
+        self._finish(run, child.outcome_of(frame))
         if frame.message.get("megabytes", 0) >= self._settings.child_max_megabytes:
             one.is_leaving = True
             self._waiting.extendleft(reversed(one.take_back().values()))

@@ -29,6 +29,9 @@ tidemill.jobs.refused                {job}      ~reason: unsigned, malformed, ke
 tidemill.jobs.pressed                {job}      ~reason: jobs, bytes, age or deadline
 tidemill.jobs.turned_away            {job}      ~reason, as above
 tidemill.jobs.shed                   {job}      ~reason, as above
+tidemill.breaker.state               1          ~breaker, and no destination.name: 0 closed, 1 half-open, 2 open
+tidemill.breaker.calls               {call}     ~breaker, ~outcome: succeeded, failed, slow or nothing
+tidemill.breaker.refused             {call}     ~breaker
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
@@ -41,6 +44,7 @@ Arguments, results and texts of exceptions are on none of them (a log event may 
 context travels in the job's record, as a W3C traceparent without tracestate or baggage.
 """
 
+from tidemill.telemetry.breakers import breaker_called, breaker_refused, breaker_source
 from tidemill.telemetry.events import Event, EventFields, event
 from tidemill.telemetry.metrics import (
     ParkReason,
@@ -102,6 +106,10 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "jobs_turned_away",
     "limit_source",
     "repaired",
+    # Breakers.
+    "breaker_called",
+    "breaker_refused",
+    "breaker_source",
     # Log events.
     "Event",
     "EventFields",

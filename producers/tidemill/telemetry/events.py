@@ -70,6 +70,10 @@ class Event(Enum):
     DEAD_RETRIED = "dead.retried", INFO, "dead letters retried by hand", "by why operation job_id count"
     DEAD_EDITED = "dead.edited", INFO, "dead letter retried by hand with new arguments", "by why operation job_id"
     DEAD_PURGED = "dead.purged", INFO, "dead letters removed by hand", "by why operation queue count"
+    BREAKER_OPENED = "breaker.opened", WARNING, "breaker is open", "breaker reason delay_ms local"
+    BREAKER_HALF_OPEN = "breaker.half_open", INFO, "breaker lets probes through", "breaker reason local"
+    BREAKER_CLOSED = "breaker.closed", INFO, "breaker is closed", "breaker reason local"
+    BREAKER_SET = "breaker.set", INFO, "breaker set by hand", "by why operation breaker state"
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 

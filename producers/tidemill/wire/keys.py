@@ -28,12 +28,14 @@
 | `occurrences` | zset | name → next occurrence, ms | declare, tick | undeclare |
 | `events` | stream | about the last thousand batches of transitions | every settling script | capped |
 | `audit` | stream | about the last five thousand actions by hand: who, why, to which jobs | requeue, discard | capped |
+| `breaker:<name>` | hash | a circuit breaker, and permits of its probes | trip_breaker | a day after its last change |
+| `breakers` | zset | name → end of its hash, ms | as `breaker:` | as `breaker:` |
 
 The agenda is never late: a queue whose wheel has jobs stands in it no later than its earliest due time, or now. It may
 be early, after a cancellation: promote finds nothing due then, and sets it right.
 
 Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
-`waiter:<id>` tells a process that a job it waits for is over.
+`waiter:<id>` tells a process that a job it waits for is over, `breakers` tells all that use breakers of a change.
 
 `<limit>` is `r` (a rate) or `c` (a concurrency) and a digest of its name and key, or `q.` and the queue whose it is.
 
@@ -79,6 +81,8 @@ TYPES: Final[Mapping[str, str]] = {
     "occurrences": "zset",
     "events": "stream",
     "audit": "stream",
+    "breaker:<name>": "hash",
+    "breakers": "zset",
 }
 
 
@@ -101,6 +105,7 @@ class Keys:
         self.audit = f"{self.root}audit"
         self.alarm = f"{self.root}alarm"
         self.control = f"{self.root}control"
+        self.breakers = f"{self.root}breakers"  # the index, and the channel
 
     def job(self, job_id: str) -> str:
         return f"{self.root}job:{job_id}"
@@ -147,6 +152,9 @@ class Keys:
 
     def worker(self, incarnation: str) -> str:
         return f"{self.root}worker:{incarnation}"
+
+    def breaker(self, name: str) -> str:
+        return f"{self.root}breaker:{name}"
 
     def waiter(self, waiter: str) -> str:
         return f"{self.root}waiter:{waiter}"

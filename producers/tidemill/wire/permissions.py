@@ -56,6 +56,8 @@ _PRODUCER: Final[Grants] = {
     "recurring": "hget hset hdel",
     "occurrences": "zadd zscore zrem",
     "events": "xadd",
+    "breaker:*": "hget hmget hgetall hset hdel hincrby del pexpire",
+    "breakers": "zadd zremrangebyscore pexpire",
 }
 
 _RUNNING: Final[Grants] = {
@@ -113,6 +115,8 @@ _DASHBOARD: Final[Grants] = {
     "workers": "zrange",
     "worker:*": "hgetall",
     "events": "xlen xrange xrevrange xread",
+    "breaker:*": "hget hmget hgetall",
+    "breakers": "zrange",
 }
 
 _STEERING: Final[Grants] = {
@@ -141,11 +145,11 @@ ROLES: Final[dict[str, tuple[Grants, ...]]] = {
 
 # Role -> (channels that it publishes on, channels that it listens to).
 _CHANNELS: Final[dict[str, tuple[str, str]]] = {
-    "producer": ("alarm control waiter:*", "waiter:*"),
-    "worker": ("alarm control waiter:*", "control waiter:*"),
+    "producer": ("alarm control breakers waiter:*", "breakers waiter:*"),
+    "worker": ("alarm control breakers waiter:*", "breakers control waiter:*"),
     "scheduler": ("alarm waiter:*", "alarm"),
     "dashboard": ("", ""),
-    "operator": ("alarm control waiter:*", "waiter:*"),
+    "operator": ("alarm control breakers waiter:*", "breakers waiter:*"),
 }
 
 _ADMINISTRATION: Final = "+client|list +client|kill +slowlog|get +latency|latest +acl|log +acl|whoami +scan"

@@ -3,11 +3,12 @@
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
 answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py,
-dead_letters.py, doctoring.py.
+dead_letters.py, doctoring.py, breaking.py.
 """
 
 from __future__ import annotations
 
+from tidemill.wire.breaking import BreakerFigures, BreakerState, Breaking, News, ProbeOutcome, Reopening
 from tidemill.wire.dead_letters import DeadLettering, Entry, Hand, Letter, LetterPage, Requeue, Sieve
 from tidemill.wire.doctoring import Doctoring
 from tidemill.wire.effects import Claim, Effecting, Marked
@@ -32,6 +33,8 @@ from tidemill.wire.shard import Kept
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
 __all__ = [
+    "BreakerFigures",
+    "BreakerState",
     "Claim",
     "EnqueueAnswer",
     "Enqueued",
@@ -46,11 +49,14 @@ __all__ = [
     "Marked",
     "NewJob",
     "NewJobs",
+    "News",
     "Pressed",
+    "ProbeOutcome",
     "Promoted",
     "QueueFigures",
     "Recovered",
     "Renewal",
+    "Reopening",
     "Requeue",
     "Scripts",
     "Shed",
@@ -65,5 +71,5 @@ __all__ = [
 ]
 
 
-class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Limiting, DeadLettering, Doctoring):
+class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Limiting, DeadLettering, Doctoring, Breaking):
     """Commands for one shard."""

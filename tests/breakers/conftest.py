@@ -1,0 +1,37 @@
+"""Fixtures of the breakers' tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breakers import guarded_app
+from conditions import eventually
+from servers import Server
+from tidemill import Tidemill
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
+    """The application that workers and their children import, on an empty server."""
+    monkeypatch.setenv("TIDEMILL_URL", url)
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    mill = guarded_app.mill
+    mill.client.breakers.join()
+    mill.breakers.close("pay")  # its state is this process's, whatever a test before has left
+    eventually(lambda: guarded_app.BREAKER.state == "closed", "the breaker is closed")
+    yield mill
+    guarded_app.mill.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
+    found = Server(None, "--appendfsync", "always")
+    yield found
+    found.close()
