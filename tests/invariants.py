@@ -24,6 +24,7 @@ def violations(state: State, now_ms: int) -> list[str]:
         *_expiry(state),
         *_retention(state),
         *_parked(state),
+        *_turns(state),
     ]
 
 
@@ -108,3 +109,28 @@ def _parked(state: State) -> Iterator[str]:
             record = state.get(f"job:{job_id}", {"s": "gone"})
             if record["s"] != "scheduled" or "y" not in record:
                 yield f"parked:{task} holds {job_id}, which is {record}"
+
+
+def _turns(state: State) -> Iterator[str]:
+    """Exactly those tenants have a turn who have jobs in line; these are READY, and counted."""
+    waiting = dict[tuple[str, str], int]()
+    for name, ids in _places(state, "line:"):
+        queue, lane, tenant = name.split(":")
+        waiting[queue, lane] = waiting.get((queue, lane), 0) + len(ids)
+        if tenant not in state.get(f"turns:{queue}:{lane}", {}):
+            yield f"line:{name} has no turn"
+        for job_id in ids:
+            record = state.get(f"job:{job_id}", {"s": "gone"})
+            if (record["s"], record.get("q"), record.get("te")) != ("ready", queue, tenant):
+                yield f"line:{name} holds {job_id}, which is {record}"
+    for name, times in _places(state, "turns:"):
+        queue, lane = name.split(":")
+        for tenant in times:
+            if tenant and f"line:{name}:{tenant}" not in state:
+                yield f"turns:{name} has {tenant}, who does not wait"
+        if min(times.values()) < times.get("", 0) or not waiting.get((queue, lane)):
+            yield f"turns:{name} is {times}"
+    for queue, settings in _places(state, "queue:"):
+        for lane in ("high", "normal", "low"):
+            if int(settings.get(f"turns_{lane}", 0)) != waiting.get((queue, lane), 0):
+                yield f"{settings.get(f'turns_{lane}')} wait for a turn in {queue}:{lane}, not {waiting}"

@@ -115,6 +115,7 @@ class Tidemill:
         expires: Duration | None = None,
         fallback: Callable[..., Any] | None = None,
         critical: bool = False,
+        tenant_key: str | None = None,
     ) -> _TaskDecorator:
         """Registers a function as a task.
 
@@ -127,6 +128,7 @@ class Tidemill:
         fallback: a function of the same kind with the same arguments, called when the job would be dead, or when a
             further attempt would begin less than 200 ms before `until` or `expires`; what it returns is the result.
         critical: attempts are made until the last moment; those 200 ms do not count.
+        tenant_key: the argument that says whose a job is; `using(tenant=)` goes before it. See docs/fairness.md.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
         options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
@@ -147,6 +149,7 @@ class Tidemill:
                 executor=executor,
                 fallback=fallback,
                 critical=critical,
+                tenant_key=tenant_key,
             )
             registration.add(definition, self.tasks)
             self.codec.carry_annotations(function)

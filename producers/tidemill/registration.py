@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tidemill import fallbacks, validation
+from tidemill import fallbacks, tenants, validation
 from tidemill.errors import InvalidInput
 from tidemill.names import module_name
 from tidemill.retry import Retry
@@ -24,8 +24,9 @@ def define(
     executor: str | None,
     fallback: Callable[..., Any] | None,
     critical: bool,
+    tenant_key: str | None = None,
 ) -> Definition:
-    """The definition of a task. Raises InvalidInput for what is no function, a wrong name, executor or fallback."""
+    """The definition of a task. Raises InvalidInput for what is no function, and for what does not fit it."""
     if not inspect.isfunction(function):
         raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
     task = validation.task_name(_default_name(function) if name is None else name)
@@ -40,6 +41,7 @@ def define(
         executor=_executor(task, executor, inspect.iscoroutinefunction(function)),
         fallback=fallback,
         critical=validation.flag("critical", critical),
+        tenant_of=None if tenant_key is None else tenants.from_argument(task, function, tenant_key),
         check=checker(function, task),
     )
 

@@ -12,6 +12,7 @@ from tidemill.errors import InvalidInput
 from tidemill.job import Job
 from tidemill.options import Choices, Options
 from tidemill.retry import NO_RETRY, Retry
+from tidemill.tenants import TenantOf
 
 if TYPE_CHECKING:
     from tidemill.client import Client
@@ -46,6 +47,7 @@ class Definition:
     executor: str = "thread"
     fallback: Callable[..., Any] | None = None
     critical: bool = False
+    tenant_of: TenantOf | None = field(default=None, repr=False)
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 
@@ -134,6 +136,9 @@ class Task(Enqueuer[R], Generic[P, R]):
     def _one(self, args: tuple[object, ...], kwargs: Mapping[str, object], options: Options) -> enqueueing.Plan:
         self.definition.check(*args, **kwargs)
         return self._plan((Call(args, kwargs),), options)
+
+    def _plan(self, calls: Sequence[Call], options: Options) -> enqueueing.Plan:
+        return enqueueing.Plan(self._client, self.name, options, calls, self.definition.tenant_of)
 
     def _many(self, calls: Iterable[Call]) -> enqueueing.Plan:
         found = list(calls)

@@ -12,10 +12,11 @@ from script_cases import (
     settlement,
     steering,
     take,
+    tenants,
     worker,
 )
 from script_state import Case
 
-_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters)
+_MODULES = (enqueue, promote, take, settlement, worker, steering, recurring, effects, doctoring, dead_letters, tenants)
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

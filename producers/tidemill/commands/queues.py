@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import cast
 
 import click
@@ -86,6 +87,36 @@ def _limits_in_words(limits: Mapping[str, int | None]) -> str:
     jobs, size_bytes = limits.values()
     parts = [f"jobs ≤ {jobs}" if jobs else "", f"bytes ≤ {size_bytes}" if size_bytes else ""]
     return ", ".join(filter(None, parts)) or "no limit"
+
+
+@queues.command("tenants")
+@click.argument("name")
+@click.option("--limit", "most", type=click.IntRange(1, 10_000), default=100, help="So many at most.")
+@url_option
+@json_option
+@pass_context
+def list_tenants(context: Context, name: str, most: int) -> None:
+    """List the tenants that wait for their turn in a queue, those with most jobs first."""
+    found = context.mill.inspect.tenants(name, most)
+    rows = [f"{one.digest:<16} {one.waiting:>9} {one.weight:>6g}  {one.name}".rstrip() for one in found]
+    heads = f"{'tenant':<16} {'waiting':>9} {'weight':>6}"
+    context.print([asdict(one) for one in found], lambda: "\n".join([heads, *rows]) if rows else "no tenant waits")
+
+
+@queues.command("weight")
+@click.argument("name")
+@click.argument("tenant")
+@click.argument("weight", type=float)
+@url_option
+@json_option
+@pass_context
+def set_weight(context: Context, name: str, tenant: str, weight: float) -> None:
+    """Choose what a tenant gets of a queue, against the 1 of the others; 1 forgets what was set.
+
+    TENANT "" stands for the jobs without one.
+    """
+    context.mill.inspect.weight(name, tenant or None, None if weight == 1 else weight)
+    context.print({"queue": name, "tenant": tenant, "weight": weight}, lambda: f"{name}: {tenant} weighs {weight:g}")
 
 
 @queues.command("durability")

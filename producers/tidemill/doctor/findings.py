@@ -34,6 +34,8 @@ class Kind(StrEnum):
     # Queues.
     QUEUE_UNKNOWN = "queue_unknown"
     AGENDA_LATE = "agenda_late"
+    LINE_WITHOUT_TURN = "line_without_turn"
+    TURNS_MISCOUNTED = "turns_miscounted"
     # What no repair can know how to mend.
     CORRUPT_RECORD = "corrupt_record"
     FOREIGN_TYPE = "foreign_type"
@@ -103,6 +105,10 @@ WORDS: Final[dict[Kind, Words]] = {
         "the queue has keys, but is not among the queues: its jobs would not be recovered or dropped", "made known"
     ),
     Kind.AGENDA_LATE: Words("schedulers would look at the queue's wheel after its first job is due", "put right"),
+    Kind.LINE_WITHOUT_TURN: Words(
+        "jobs of a tenant wait for their turn, but the tenant has none: they would never be let in", "gets a turn"
+    ),
+    Kind.TURNS_MISCOUNTED: Words("{} jobs are said to wait for their turn in the lane, which is wrong", "counted"),
     Kind.CORRUPT_RECORD: Words(
         "the record is not one that Tidemill wrote: {}",
         left="left as it is: a worker that comes to its ticket makes a dead letter of it",

@@ -12,6 +12,7 @@ _PARTS: Final = {
     "queue": r"[a-z0-9_.-]{1,64}",
     "lane": "|".join(LANES),
     "digest": r"[0-9a-f]{32}",
+    "tenant": "[0-9a-f]{16}|-",
     "task": r"[A-Za-z_][A-Za-z0-9_.-]{0,127}",
 }
 

@@ -16,7 +16,10 @@ from tidemill.wire.shard import Shard
 
 @dataclass(slots=True)  # not frozen: as `Command`
 class NewJobs:
-    """What the jobs of one enqueue call share. `due_ms` is unix time; without it, `delay_ms` counts from now."""
+    """What the jobs of one enqueue call share. `due_ms` is unix time; without it, `delay_ms` counts from now.
+
+    `tenants`: the digest of the tenant of all, one of each joined (of "-" alone: none), or "".
+    """
 
     queue: str
     task: str
@@ -27,6 +30,7 @@ class NewJobs:
     result_ttl_ms: int | None = None
     options: bytes = b""
     trace: str = ""
+    tenants: str = ""
 
 
 class NewJob(NamedTuple):
@@ -124,6 +128,7 @@ class Producing(Shard):
             shared.trace,
             " ".join(keeps),
             when_full,
+            shared.tenants,
         ]
         words.extend(chain.from_iterable(jobs))
         return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(words), _read_enqueued)

@@ -18,6 +18,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `k` | crash count: how often its worker died while it ran |
 | `h` | it has crashed before, and waits in its worker to start: that worker's death is not its own |
 | `u` | digest of its unique key |
+| `te` | digest of its tenant; `-`: none, in a queue that has seen one |
 | `x` | cancel requested |
 | `y` | why it is parked |
 | `w` | who waits for it |

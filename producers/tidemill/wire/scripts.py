@@ -2,7 +2,7 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, dead_letters.py,
+answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, sharing.py, dead_letters.py,
 doctoring.py.
 """
 
@@ -28,6 +28,7 @@ from tidemill.wire.producing import (
 )
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Survey
 from tidemill.wire.shard import Kept
+from tidemill.wire.sharing import Sharing
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
 __all__ = [
@@ -63,5 +64,5 @@ __all__ = [
 ]
 
 
-class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, DeadLettering, Doctoring):
+class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Sharing, DeadLettering, Doctoring):
     """Commands for one shard."""

@@ -8,7 +8,8 @@
 -- ARGV  1 now  2 queue  3 task  4 priority  5 due ms ('' = delay)  6 delay ms  7 lives for ms ('' = does not expire)
 --       8 result ttl ms ('' = default)  9 options  10 trace parent  11 durability levels that the caller can keep
 --       12 of a chunk without room: '' | 'partial' (its first jobs, as many as have room, get in) | 'defer' (it goes into
---       the wheel until there is room, up to twice the limit)  then for each job: id, unique digest, body
+--       wheel until there is room, up to twice the limit)  13 tenants: '' (none) | a digest, of all jobs | a
+--       digest of each, joined  then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
 --         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
@@ -16,7 +17,7 @@
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
--- include: arguments clock root record expect alarm ticket admission expiry unique create replicas
+-- include: arguments clock root record expect alarm ticket admission expiry unique count turns join create tenant replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -24,9 +25,11 @@ local job = {
   expires = ARGV[7] ~= '' and now + number(ARGV[7]),
   result_ttl = ARGV[8] ~= '' and number(ARGV[8]), options = ARGV[9], trace = ARGV[10],
 }
-expect_rows(13, 3)
+expect_rows(14, 3)
+expect_tenants(ARGV[13], (#ARGV - 13) / 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
-local settings = redis.call('HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes')
+local settings = redis.call('HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'tenants', 'turns_high',
+  'turns_normal', 'turns_low')
 local durability, replicas = settings[2], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
   return { 2, durability }
@@ -49,9 +52,9 @@ end
 local bytes, refused, refused_bytes = 0, 0, 0
 local is_partial = admission and ARGV[12] == 'partial'
 local keys = {}
-for i = 13, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
+for i = 14, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
-for i = 13, #ARGV, 3 do
+for i = 14, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
   local state, holder = states[id] or some_exist and read(id)[1], nil
   if state then
@@ -108,7 +111,13 @@ if not settings[1] then
 end
 if code == 'scheduled' and #news > 0 then set_due(queue, job.due) end
 if admission then admission.note_sizes(#news, bytes) end
-for _, i in ipairs(news) do create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now) end
+local is_shared = settings[6] or ARGV[13] ~= ''
+if is_shared and not settings[6] then redis.call('HSET', KEYS[1], 'tenants', 1) end
+for _, i in ipairs(news) do
+  local tenant = is_shared and tenant_of(ARGV[13], (i - 14) / 3) or nil
+  create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now, tenant)
+end
+joined(now)
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
 local ms = refused > 0 and admission.ms_until_room(#news, bytes, refused, refused_bytes) or ''

@@ -5,7 +5,7 @@
 --       ('' = whenever it was), its new arguments ('' = those that it has)
 -- returns for each job {'ready'} | {'conflict', id of the unique key's holder} | {'changed'}: it has died again since |
 --         {state} when it is not a dead letter that can run ('' = unknown, 'corrupt' = its record is none of ours)
--- include: arguments clock root record expect ticket event unique create audit
+-- include: arguments clock root record expect alarm ticket event unique count turns join create audit
 local now, hand = clock(ARGV[1]), { unpack(ARGV, 2, 5) }
 local answers, letters, locked = {}, {}, {}
 expect_rows(6, 3)
@@ -24,7 +24,7 @@ end
 for i = 6, #ARGV, 3 do
   local id = ARGV[i]
   expect_key(KEYS[i / 3], root .. 'job:' .. id)
-  local record = read(id, 'q', 'p', 'u', 'a', 'f')
+  local record = read(id, 'q', 'p', 'u', 'a', 'f', 'te')
   local answer = letters[id] and { 'ready' } or answer_for(record, ARGV[i + 1])
   if answer[1] == 'ready' and record[1] == 'dead' and not letters[id] then
     expect('stream', stream_of(record[2], record[3]))
@@ -45,7 +45,11 @@ audit('edit', now, hand, edited)
 for _, id in ipairs(letters) do
   local record, body = unpack(letters[id])
   local key = root .. 'job:' .. id
-  issue_ticket(record[2], record[3], id)
+  if record[7] then
+    join(record[2], record[3], record[7], id, now)
+  else
+    issue_ticket(record[2], record[3], id)
+  end
   if record[4] then redis.call('SET', root .. 'unique:' .. record[4], id) end
   local fields = { 's', 'ready', 'c', now, 'v', whole(record[5], 0) }
   if body ~= '' then
@@ -56,5 +60,6 @@ for _, id in ipairs(letters) do
   redis.call('HDEL', key, 'f', 'k', 'd', 'x', 'n', 'w')
   redis.pcall('ZREM', root .. 'dead:' .. record[2], id)
 end
+joined(now)
 event('requeue', letters)
 return answers

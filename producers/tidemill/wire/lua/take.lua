@@ -9,7 +9,7 @@
 --         {'ok', paused, missing, jobs, now}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
 --         of its record, and n where it has one}
--- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event
+-- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event turns let_in
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
 expect_rows(8, 3)
@@ -117,7 +117,12 @@ local function start(index, entry, id, may_be_stray)
   return 1
 end
 
+-- Of a queue that has seen a tenant, what is taken now is let in now.
+local is_shared, LANES_BY_KEY = {}, { 'high', 'normal', 'low' }
+
 local function deliver(index, most)
+  local lane = (index - 2) % 4
+  if is_shared[index - lane] then let_in(queue_of(index), LANES_BY_KEY[lane], math.max(most, 0)) end
   if most <= 0 then return 0 end
   local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', most, 'STREAMS', KEYS[index], '>')
   if not reply then return 0 end
@@ -153,7 +158,8 @@ end
 
 local is_paused = {}
 for settings = 2, #KEYS, 4 do
-  is_paused[settings] = redis.call('HEXISTS', KEYS[settings], 'paused') == 1
+  local pause, tenants = unpack(redis.call('HMGET', KEYS[settings], 'paused', 'tenants'))
+  is_paused[settings], is_shared[settings] = pause and true, tenants
   if is_paused[settings] then paused[#paused + 1] = settings end
 end
 local seen = {}

@@ -7,13 +7,15 @@
 -- queue takes jobs that can wait until there is room; for so long while that is not known.
 local PRESSURE, ALL, MOST_DEFERRED, DEFER_MS = 850, 1000, 2000, 1000
 
--- `settings`: known, durability, limit, limit_bytes, mean_bytes; nil: no limit is set.
+-- `settings`: known, durability, limit, limit_bytes, mean_bytes, tenants, and how many wait for their turns in each lane;
+-- nil: no limit is set.
 local function admission_of(queue, settings, now)
   local limits, mean = { jobs = whole(settings[3]), bytes = whole(settings[4]) }, whole(settings[5], 0)
   if not (limits.jobs or limits.bytes) then return nil end
   local key, admission = root .. 'queue:' .. queue, {}
   local held = redis.call('ZCARD', root .. 'wheel:' .. queue)
   for lane in pairs(LANES) do held = held + redis.call('XLEN', root .. 'ready:' .. queue .. ':' .. lane) end
+  for i = 7, 9 do held = held + whole(settings[i], 0) end
 
   local function used(jobs, bytes) return { jobs = held + jobs, bytes = held * mean + bytes } end
 
