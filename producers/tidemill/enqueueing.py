@@ -139,7 +139,8 @@ def _send(plan: Plan, queue: str, new: list[NewJob], when_full: WhenFull) -> Ope
         pause = admission.wait_seconds(fullness)
         if plan.options.on_full != "block" or now + pause > give_up_at:
             plan.client.pressures.refused(queue, fullness, len(left) - len(admitted))
-            full = admission.refusal(queue, fullness, len(new), len(jobs))
+            whose = tenants.named(plan.options.tenant, plan.tenant_of, plan.calls, fullness.tenant)
+            full = admission.refusal(queue, fullness, len(new), len(jobs), whose)
             full.enqueued = tuple(jobs)
             raise full
         yield Sleep(pause)

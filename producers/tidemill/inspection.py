@@ -116,7 +116,7 @@ class Inspection:
         await self._client.arun(self._durability(queue, level))
 
     def tenants(self, queue: str, limit: int = 100) -> list[TenantFigures]:
-        """The tenants that wait for their turn, and those with a weight; who waits with most jobs first."""
+        """The tenants that wait for their turn, and those with a weight or limit; who waits with most jobs first."""
         return self._client.run(tenant_inspection.figures(self._client, queue, limit))
 
     async def atenants(self, queue: str, limit: int = 100) -> list[TenantFigures]:
@@ -133,6 +133,17 @@ class Inspection:
     async def aweight(self, queue: str, tenant: str | int | UUID | None, weight: float | None) -> None:
         """`weight` for async code."""
         await self._client.arun(tenant_inspection.set_weight(self._client, queue, tenant, weight))
+
+    def tenant_limit(self, queue: str, jobs: int | None, tenant: str | int | UUID | None = None) -> None:
+        """From how many jobs that wait for their turn on `enqueue` has no room for a tenant; None: no limit.
+
+        tenant: whose; its own limit goes before that of each. None: each tenant's.
+        """
+        self._client.run(tenant_inspection.set_limit(self._client, queue, jobs, tenant))
+
+    async def atenant_limit(self, queue: str, jobs: int | None, tenant: str | int | UUID | None = None) -> None:
+        """`tenant_limit` for async code."""
+        await self._client.arun(tenant_inspection.set_limit(self._client, queue, jobs, tenant))
 
     def purge(self, queue: str) -> int:
         """Cancels every job of the queue that has not started. Returns how many."""

@@ -93,3 +93,11 @@ def digests(
 def joined(found: str | Mapping[str, str], jobs: Iterable[NewJob]) -> str:
     """As the script takes them: one digest for all of these jobs, or one of each."""
     return found if isinstance(found, str) else "".join([found[job.id] for job in jobs])
+
+
+def named(tenant: str | None, tenant_of: TenantOf | None, calls: Iterable[Arguments], digest: str) -> str:
+    """The name of the tenant of a call that has this digest."""
+    if tenant is not None or tenant_of is None:
+        return tenant or ""
+    names = (tenant_of(call.args, call.kwargs) for call in calls)
+    return next((one for one in names if Keys.tenant(one) == digest), "")

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from fleet import running_worker
 from servers import Server
-from tidemill import InvalidInput, JobState, Tidemill, call
+from tidemill import InvalidInput, JobState, QueueFull, Tidemill, call
 from tidemill.wire.keys import Keys
 
 QUEUE = "default"
@@ -130,7 +131,7 @@ async def test_weights_are_seen_with_their_names_until_they_are_taken_back(mill:
     assert mill.inspect.tenants(QUEUE, limit=1) == found[:1]
     mill.inspect.weight(QUEUE, "acme", None)
     await mill.inspect.aweight(QUEUE, None, None)
-    assert [(one.name, one.weight) for one in mill.inspect.tenants(QUEUE)] == [("", 1.0)]
+    assert [(one.waiting, one.weight) for one in mill.inspect.tenants(QUEUE)] == [(3, 1.0)]
     await mill.aclose()
 
 
@@ -149,3 +150,59 @@ def test_who_waits_for_a_turn_counts_against_the_queues_limit(mill: Tidemill) ->
     assert task.enqueue_many([call() for _ in range(90)])[0].pressure == 0.9
     with pytest.raises(Exception, match="90 jobs are in it, its limit is 100"):
         task.enqueue_many([call() for _ in range(11)])
+
+
+def test_a_tenant_at_its_limit_is_refused_by_name_and_others_are_not(mill: Tidemill) -> None:
+    mill.inspect.tenant_limit(QUEUE, 10)
+
+    @mill.task(tenant_key="account")
+    def bill(account: str | None) -> None:
+        del account
+
+    for jobs in (10, 2):  # two have tickets, and do not wait for a turn
+        bill.enqueue_many([call("acme")] * jobs)
+    full = "queue 'default' has no room for tenant 'acme': 10 of them wait for their turn, the limit is 10"
+    with pytest.raises(QueueFull, match=full) as caught:
+        bill.enqueue("acme")
+    assert caught.value.retry_after == 1.0
+    with pytest.raises(QueueFull, match="tenant 'bolt'"):
+        bill.enqueue_many([call("bolt")] * 11)
+    with pytest.raises(QueueFull, match="jobs without a tenant") as partly:
+        bill.enqueue_many([call(None)] * 11, partial=True)
+    assert len(partly.value.enqueued) == 10
+    bill.enqueue("bolt")
+    bill.using(delay=60).enqueue("acme")
+
+
+def test_a_tenants_own_limit_goes_before_that_of_each_until_it_is_taken_back(mill: Tidemill) -> None:
+    task: Any = mill.named("a.task").using(tenant="acme")
+    mill.inspect.tenant_limit(QUEUE, 5)
+    mill.inspect.tenant_limit(QUEUE, 20, "acme")
+    for jobs in (20, 2):
+        task.enqueue_many([call()] * jobs)
+    assert [(one.name, one.waiting, one.limit) for one in mill.inspect.tenants(QUEUE)] == [("acme", 20, 20)]
+    with pytest.raises(QueueFull, match="the limit is 20"):
+        task.enqueue()
+    mill.inspect.tenant_limit(QUEUE, None, "acme")
+    with pytest.raises(QueueFull, match="the limit is 5"):
+        task.enqueue()
+    mill.inspect.tenant_limit(QUEUE, None)
+    task.enqueue()
+
+
+def test_who_waits_for_room_of_its_tenant_gets_in_when_jobs_have_been_let_in(mill: Tidemill) -> None:
+    mill.inspect.tenant_limit(QUEUE, 10)
+
+    @mill.task()
+    def nothing() -> None: ...
+
+    with running_worker(mill):
+        jobs = nothing.using(tenant="acme", on_full="block").enqueue_many([nothing.call() for _ in range(100)])
+        for job in jobs:
+            job.result(timeout=60)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, "5"], ids=repr)
+def test_an_absurd_limit_of_a_tenant_is_refused(mill: Tidemill, limit: Any) -> None:
+    with pytest.raises(InvalidInput, match="limit must be a whole number from 1"):
+        mill.inspect.tenant_limit(QUEUE, limit)

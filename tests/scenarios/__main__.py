@@ -13,7 +13,7 @@ from pathlib import Path
 from scenarios.plots import draw
 from scenarios.scenario import scenarios
 
-MODULES = ("overload",)
+MODULES = ("overload", "greedy_tenant")
 
 
 def main() -> int:

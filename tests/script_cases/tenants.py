@@ -10,9 +10,12 @@ from tidemill.wire.command import Command
 from tidemill.wire.doctoring import CheckedRecords, NeedsTicket, Row
 from tidemill.wire.scripts import (
     Enqueued,
+    Full,
+    Fullness,
     Hand,
     NewJob,
     NewJobs,
+    Pressed,
     Promoted,
     QueueFigures,
     Requeue,
@@ -142,6 +145,99 @@ ENQUEUE = [
         },
         _entered("scheduled"),
         ("alarm",),
+    ),
+]
+
+
+def _limited(jobs: int, **limits: str) -> State:
+    """So many jobs of A wait, in two lanes; `each`, `a`, `b`: limits."""
+    named = {"each": "limit", "a": f"limit:{A}", "b": f"limit:{B}"}
+    return {
+        **SHARED,
+        "queue:q": {
+            "known": "1",
+            "tenants": "1",
+            "tenant_limits": "1",
+            "turns_normal": str(jobs - 1),
+            "turns_high": "1",
+        },
+        "tenants:q": {named[name]: limit for name, limit in limits.items()},
+        "turns:q:normal": {"": 0, A: 1},
+        "turns:q:high": {"": 0, A: 1},
+        f"line:q:normal:{A}": {f"w{number}": NOW - 9 + number for number in range(jobs - 1)},
+        f"line:q:high:{A}": {"h": NOW - 9},
+        "agenda": {"q": LOOK},
+    }
+
+
+def _full(used: int, limit: int, thousandths: int, tenant: str = A) -> Fullness:
+    return Fullness(thousandths, "tenant", used, limit, None, tenant)
+
+
+def _partially(*ids: str, tenants: str) -> Call:
+    new = [NewJob(one, "", b"body") for one in ids]
+    shared = NewJobs("q", "t", tenants=tenants)
+    return lambda world: world.scripts.enqueue(shared, new, now_ms=NOW, when_full="partial")
+
+
+LIMITS = [
+    Case(
+        "enqueue",
+        "a tenant at its limit has no room, whatever lanes its jobs wait in",
+        _limited(4, each="4"),
+        _enqueue("j1", tenants=A),
+        _limited(4, each="4"),
+        Full(_full(4, 4, 1250)),
+    ),
+    Case(
+        "enqueue",
+        "a chunk in which one tenant has no room gets in as a whole or not at all",
+        _limited(4, each="5"),
+        _enqueue("j1", "j2", "j3", tenants=A + B + A),
+        _limited(4, each="5"),
+        Full(_full(4, 5, 1200)),
+    ),
+    Case(
+        "enqueue",
+        "the first jobs of a chunk, for whose tenants there is room",
+        _limited(4, each="5", b="1"),
+        _partially("j1", "j2", "j3", "j4", tenants=A + B + A + B),
+        {
+            **_limited(4, each="5", b="1"),
+            "queue:q": {**_limited(6)["queue:q"]},
+            "job:j1": _ready(A),
+            "job:j2": _ready(B),
+            "turns:q:normal": {"": 0, A: 1, B: 1},
+            f"line:q:normal:{A}": {**_limited(4)[f"line:q:normal:{A}"], "j1": NOW},
+            f"line:q:normal:{B}": {"j2": NOW + BEHIND},
+        },
+        Pressed(_full(4, 5, 1200), [*_entered("ready", "ready"), *[Enqueued("full", "", "")] * 2]),
+    ),
+    Case(
+        "enqueue",
+        "a limit of its own goes before that of each, and what is delayed does not wait yet",
+        _limited(4, each="4", a="5"),
+        _enqueue("j1", tenants=A),
+        {
+            **_limited(4, each="4", a="5"),
+            "queue:q": {**_limited(5)["queue:q"]},
+            "job:j1": _ready(A),
+            f"line:q:normal:{A}": {**_limited(4)[f"line:q:normal:{A}"], "j1": NOW},
+        },
+        _entered("ready"),
+    ),
+    Case(
+        "enqueue",
+        "a delayed job needs no room: it does not wait for a turn yet",
+        {**_limited(4, each="1"), "agenda": {"q": 1}},
+        _enqueue("j1", tenants=A, delay_ms=5),
+        {
+            **_limited(4, each="1"),
+            "job:j1": job("scheduled", c=NOW, d=NOW + 5, te=A),
+            "wheel:q": {"j1": NOW + 5},
+            "agenda": {"q": 1},
+        },
+        _entered("scheduled"),
     ),
 ]
 
@@ -504,4 +600,4 @@ DOCTORING = [
     ),
 ]
 
-CASES = [*ENQUEUE, *TAKE, *PROMOTE, *STEERING, *DOCTORING]
+CASES = [*ENQUEUE, *LIMITS, *TAKE, *PROMOTE, *STEERING, *DOCTORING]

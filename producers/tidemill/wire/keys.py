@@ -8,7 +8,7 @@
 | `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
 | `turns:<queue>:<lane>` | zset | tenant that waits → virtual time of its next job; "" → now | enqueue, promote | take |
 | `line:<queue>:<lane>:<tenant>` | zset | id → when it came, ms: waits for a turn | enqueue, promote | take, cancel |
-| `tenants:<queue>` | hash | tenant → its weight | configure | lives with the installation |
+| `tenants:<queue>` | hash | weights, limits and names of tenants | configure | lives with the installation |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |

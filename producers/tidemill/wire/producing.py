@@ -54,7 +54,7 @@ class Enqueued(NamedTuple):
 
 
 WhenFull = Literal["", "partial", "defer"]
-Limit = Literal["jobs", "bytes", "deadline"]
+Limit = Literal["jobs", "bytes", "deadline", "tenant"]
 
 
 class Fullness(NamedTuple):
@@ -62,6 +62,7 @@ class Fullness(NamedTuple):
 
     `deadline`: there may be room, but a job would wait for `used` ms, and is to live for `limit`. `thousandths`: of the
     limit, with the new jobs. `until_room_ms`: until less than 85 % are used, if nothing more comes; None: not known.
+    `tenant`: the digest of the one whose limit it is.
     """
 
     thousandths: int
@@ -69,6 +70,7 @@ class Fullness(NamedTuple):
     used: int
     limit: int
     until_room_ms: int | None
+    tenant: str = ""
 
 
 class Full(NamedTuple):
@@ -175,7 +177,8 @@ def _read_accepted(reply: Any) -> list[Enqueued] | Unconfirmed:
 
 
 def _fullness(reply: Any) -> Fullness:
-    return Fullness(int(reply[1]), cast(Limit, text(reply[2])), int(reply[3]), int(reply[4]), milliseconds(reply[5]))
+    of, _, tenant = text(reply[2]).partition(":")
+    return Fullness(int(reply[1]), cast(Limit, of), int(reply[3]), int(reply[4]), milliseconds(reply[5]), tenant)
 
 
 def _each(words: Sequence[Any]) -> list[Enqueued]:

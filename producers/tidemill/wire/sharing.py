@@ -9,14 +9,16 @@ from tidemill.wire.keys import LANES
 from tidemill.wire.replies import pairs, text, texts
 from tidemill.wire.shard import Shard
 
-_NAME = "name:"
+_NAME, _LIMIT = "name:", "limit:"
+_EACH = "limit"
 
 
-class Weight(NamedTuple):
-    """What an operator has set for a tenant, by its name."""
+class Terms(NamedTuple):
+    """What an operator has set for a tenant. `limit`: of the jobs that wait for their turn."""
 
-    name: str
-    weight: float
+    name: str = ""
+    weight: float = 1.0
+    limit: int | None = None
 
 
 class Sharing(Shard):
@@ -35,16 +37,17 @@ class Sharing(Shard):
         """Their ids, those that came first at first."""
         return Command(("ZRANGE", self.keys.line(queue, lane, tenant), offset, offset + count - 1), texts)
 
-    def weights(self, queue: str) -> Command[dict[str, Weight]]:
-        """By digest."""
+    def terms(self, queue: str) -> Command[dict[str, Terms]]:
+        """By digest; "": of those that are not named, where there are such."""
 
-        def parse(reply: Any) -> dict[str, Weight]:
+        def parse(reply: Any) -> dict[str, Terms]:
             found = {name: text(value) for name, value in pairs(reply)}
-            return {
-                digest: Weight(found.get(_NAME + digest, ""), float(value))
-                for digest, value in found.items()
-                if not digest.startswith(_NAME)
-            }
+            each = int(found.pop(_EACH)) if _EACH in found else None
+            terms = {"": Terms(limit=each)}
+            for digest in {field.rpartition(":")[2] for field in found}:
+                limit = int(found[_LIMIT + digest]) if _LIMIT + digest in found else each
+                terms[digest] = Terms(found.get(_NAME + digest, ""), float(found.get(digest, 1)), limit)
+            return terms
 
         return Command(("HGETALL", self.keys.tenants(queue)), parse)
 
@@ -52,5 +55,13 @@ class Sharing(Shard):
         """`tenant`: its name; "": those without. None: the weight of others, 1."""
         key, digest = self.keys.tenants(queue), self.keys.tenant(tenant)
         if weight is None:
-            return Command(("HDEL", key, digest, _NAME + digest), int)
+            return Command(("HDEL", key, digest), int)
         return Command(("HSET", key, digest, repr(weight), _NAME + digest, tenant), int)
+
+    def set_tenant_limit(self, queue: str, tenant: str, jobs: int | None) -> Command[int]:
+        """`tenant`: its name; "": each without one of its own. The queue's settings must say that there are any."""
+        key, digest = self.keys.tenants(queue), self.keys.tenant(tenant)
+        if jobs is None:
+            return Command(("HDEL", key, _LIMIT + digest if tenant else _EACH), int)
+        named = (_LIMIT + digest, jobs, _NAME + digest, tenant) if tenant else (_EACH, jobs)
+        return Command(("HSET", key, *named), int)

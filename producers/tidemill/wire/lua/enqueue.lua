@@ -12,12 +12,12 @@
 --       digest of each, joined  then for each job: id, unique digest, body
 -- returns {1, then for each job: code, holder, state}: 'ready' | 'scheduled' (now enqueued), 'exists', 'conflict'
 --         (holder: the id of the job that holds the unique key, state: that job's), 'full' (only if 12 is 'partial');
---         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes', used, limit, ms until there is
+--         {0, fullness} when there is no room: thousandths, 'jobs' | 'bytes' | 'tenant:' and whose it is, used, limit, ms until there is
 --         room ('' = not known);  {0, 0, 'deadline', ms that it would wait, lives for ms, the difference};
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
--- include: arguments clock root record expect alarm ticket admission expiry unique count turns join create tenant replicas
+-- include: arguments clock root record expect alarm ticket admission expiry unique count turns join create tenant rooms replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -28,8 +28,10 @@ local job = {
 expect_rows(14, 3)
 expect_tenants(ARGV[13], (#ARGV - 13) / 3)
 expect_key(KEYS[1], root .. 'queue:' .. queue)
-local settings = redis.call('HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'tenants', 'turns_high',
-  'turns_normal', 'turns_low')
+local settings = redis.call(
+  'HMGET', KEYS[1], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'tenants', 'turns_high', 'turns_normal',
+  'turns_low', 'tenant_limits'
+)
 local durability, replicas = settings[2], 0
 if durability and not string.find(' ' .. ARGV[11] .. ' ', ' ' .. durability .. ' ', 1, true) then
   return { 2, durability }
@@ -41,6 +43,7 @@ elseif durability == 'replicated' then
 end
 local code = job.due > now and 'scheduled' or 'ready'
 local admission = (settings[3] or settings[4]) and admission_of(queue, settings, now)
+local rooms = settings[10] and code == 'ready' and rooms_of_tenants(queue)
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
@@ -50,7 +53,7 @@ local function answer(word, holder, state)
 end
 
 local bytes, refused, refused_bytes = 0, 0, 0
-local is_partial = admission and ARGV[12] == 'partial'
+local is_partial = (admission or rooms) and ARGV[12] == 'partial'
 local keys = {}
 for i = 14, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
@@ -64,9 +67,11 @@ for i = 14, #ARGV, 3 do
       if locks[unique] then holder, state = locks[unique], code else holder, state = holder_of(unique) end
     end
     local size = #ARGV[i + 2]
+    local is_over = rooms and not holder and not rooms.add(tenant_of(ARGV[13], (i - 14) / 3))
     if holder then
       answer('conflict', holder, state)
-    elseif is_partial and (refused > 0 or admission.fullness(#news + 1, bytes + size) > ALL) then
+    elseif is_partial
+      and (refused > 0 or is_over or admission and admission.fullness(#news + 1, bytes + size) > ALL) then
       answer('full', '', '')
       refused, refused_bytes = refused + 1, refused_bytes + size
     else
@@ -84,6 +89,7 @@ if #news + refused == 0 then
   return replies
 end
 
+if rooms and rooms.over and refused == 0 then return { 0, rooms.describe() } end
 local share, which = -1, nil
 if admission then
   share, which = admission.fullness(#news + refused, bytes + refused_bytes)
@@ -120,6 +126,11 @@ end
 joined(now)
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
+if rooms and rooms.over then
+  local pressed = { 4, rooms.describe() }
+  pressed[#pressed + 1] = replies
+  return pressed
+end
 local ms = refused > 0 and admission.ms_until_room(#news, bytes, refused, refused_bytes) or ''
 local pressed = { 4, admission.describe(share, which, ms) }
 pressed[#pressed + 1] = replies
