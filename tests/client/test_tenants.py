@@ -33,6 +33,10 @@ def test_a_tenant_is_named_by_an_option(mill: Tidemill, server: Server) -> None:
     task = mill.named("a.task")
     found = [_tenant(server, task.using(tenant=name).enqueue()) for name in ("acme", "acme", 7, None)]
     assert found == [Keys.tenant("acme")] * 2 + [Keys.tenant("7"), "-"]
+    job = task.using(tenant="acme").enqueue()
+    record = mill.client.link.run(mill.client.scripts.read(job.id))
+    assert record is not None
+    assert record.tenant == Keys.tenant("acme")
 
 
 def test_a_tenant_is_read_from_an_argument_however_that_is_given(mill: Tidemill, server: Server) -> None:

@@ -11,6 +11,7 @@ from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
 from tidemill import Retry, Tidemill, call
+from tidemill.wire.scripts import NewJob, NewJobs
 from tidemill_consumers import settings
 from tidemill_consumers.settings import WorkerSettings
 
@@ -112,16 +113,21 @@ def test_several_workers_share_without_a_scheduler(mill: Tidemill) -> None:
 
 
 def test_a_scheduler_lets_in_who_waits_when_tickets_were_lost(mill: Tidemill, server: Server) -> None:
-    """They were delivered to one that died before it took them; its lease is not over yet."""
+    """They were delivered to one that died before it took them, while the worker that lives waits for tickets."""
     order = _Order(mill)
     order.go.set()
-    keys = mill.client.scripts.keys
-    order.flood("a", 50)
-    stream = keys.ready(QUEUE, "normal")
-    server.client.xgroup_create(stream, "tidemill", "0")
-    server.client.xreadgroup("tidemill", "dead", {stream: ">"}, count=2)
+    scripts = mill.client.scripts
+    stream = scripts.keys.ready(QUEUE, "normal")
+    body = mill.client.codec.encode_call(("a",), {})
+    new = [NewJob(f"job-{number}", "", body) for number in range(50)]
+    enqueue = scripts.enqueue(NewJobs(QUEUE, order.task.name, tenants=scripts.keys.tenant("a")), new)
     with running_scheduler(mill), running_worker(mill):
-        eventually(lambda: len(order.ran) == 48, "all but those two have run", 60)
+        order.task.enqueue("a").result(timeout=60)
+        together = server.client.pipeline(transaction=True)
+        together.execute_command(*enqueue.words)
+        together.execute_command("XREADGROUP", "GROUP", "tidemill", "dead", "COUNT", 2, "STREAMS", stream, ">")
+        together.execute()
+        eventually(lambda: len(order.ran) == 1 + 48, "all but those two have run", 60)
 
 
 def test_nothing_is_left_when_all_have_run(mill: Tidemill, server: Server) -> None:

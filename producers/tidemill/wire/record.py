@@ -59,6 +59,7 @@ class Record:
     lease: str
     cancel_requested: bool
     parked: str
+    tenant: str
     progress: tuple[float, str] | None
     result: bytes
     error: RemoteError | None
@@ -99,6 +100,7 @@ def from_hash(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
         lease=text(b"l"),
         cancel_requested=b"x" in fields,
         parked=text(b"y"),
+        tenant=text(b"te"),
         progress=read_progress(fields.get(b"m", b"")),
         result=fields.get(b"r", b""),
         error=read_error(fields.get(b"e", b"")),
