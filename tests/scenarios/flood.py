@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ def main() -> None:
         task: Any = mill.named("chaos.application.coroutine").using(
             queue=chosen.queue, tenant=chosen.tenant or None, expires=chosen.expires_seconds, result_ttl=0
         )
-        calls = [call(chosen.job_seconds)] * _BATCH_JOBS
+        chance = random.Random(1)
+        # About as long, so that the slots of a worker do not all become free at the same moments.
+        calls = [call(chosen.job_seconds * chance.uniform(0.5, 1.5)) for _ in range(_BATCH_JOBS)]
         for start in range(0, chosen.jobs, _BATCH_JOBS):
             recorder.write("batch", type="invoke", batch=f"{chosen.tenant} {start}")
             ids = [job.id for job in task.enqueue_many(calls[: chosen.jobs - start])]

@@ -32,14 +32,14 @@ HEAVY_JOBS: Final = 3_000
 WEIGHT: Final = 3.0
 # Less than its part, which is a fifth of what the fleet can do.
 STEADY_PER_SECOND: Final = 6.0
-CALM_SECONDS: Final = 8.0
+CALM_SECONDS: Final = 9.0
 FLOODED_SECONDS: Final = 9.0
 PLAIN_SECONDS: Final = 2.0
 # The floods end by themselves: those who flood need some seconds, and then it is looked at.
 FLOOD_LIVES_SECONDS: Final = 18.0
 PLAIN_FLOOD_LIVES_SECONDS: Final = 6.0
-# The first jobs of a flood meet nobody.
-WARM_SECONDS: Final = 1.0
+# Not counted: the first jobs of a process that has just started, and of a flood, which meet nobody.
+WARM_SECONDS: Final = 2.0
 
 
 @scenario("greedy-tenant")
@@ -74,19 +74,19 @@ class _Run:
     async def all(self) -> None:
         await self._mill.inspect.aweight(SHARED_QUEUE, "heavy", WEIGHT)
         self.began = time.time()
-        await self.calm.run(self._enqueue_shared, STEADY_PER_SECOND, CALM_SECONDS)
+        await self.calm.run(self._enqueue_shared, STEADY_PER_SECOND, CALM_SECONDS, evenly=True)
         heavy = Flood(SHARED_QUEUE, "heavy", HEAVY_JOBS, JOB_SECONDS, FLOOD_LIVES_SECONDS)
         greedy = Flood(SHARED_QUEUE, "greedy", FLOOD_JOBS, JOB_SECONDS, FLOOD_LIVES_SECONDS)
         flood_ends = time.time() + FLOOD_LIVES_SECONDS
         await greedy.run(self._url, self._directory)
         await heavy.run(self._url, self._directory)
         self.flooded_at = time.time()
-        await self.flooded.run(self._enqueue_shared, STEADY_PER_SECOND, FLOODED_SECONDS, seed=2)
+        await self.flooded.run(self._enqueue_shared, STEADY_PER_SECOND, FLOODED_SECONDS, evenly=True)
         self.ended = min(time.time(), flood_ends)
         await asyncio.to_thread(eventually, lambda: not self._sampler.look().held, "the flood is over", 60)
         plain = Flood(PLAIN_QUEUE, "", PLAIN_FLOOD_JOBS, JOB_SECONDS, PLAIN_FLOOD_LIVES_SECONDS)
         await plain.run(self._url, self._directory)
-        await self.plain.run(self._enqueue_plain, STEADY_PER_SECOND, PLAIN_SECONDS, seed=3)
+        await self.plain.run(self._enqueue_plain, STEADY_PER_SECOND, PLAIN_SECONDS, evenly=True)
         await self._mill.aclose()
         self._mill.close()
 
@@ -111,6 +111,8 @@ class _Seen:
         found: Points = []
         for arrival in load.arrivals:
             asked = self._history.orders[arrival.job_id].first_asked
+            if asked < self._run.began + WARM_SECONDS:
+                continue
             ended = self._history.executions[arrival.job_id][-1].ended
             assert ended is not None
             found.append((asked, ended - asked))
@@ -162,7 +164,6 @@ class _Seen:
 
     def _panels(self, started: Mapping[str, list[float]]) -> list[Panel]:
         since = self._run.began
-        latencies = sorted(self.latencies(self._run.calm) + self.latencies(self._run.flooded))
         seconds = range(int(self._run.flooded_at - since + WARM_SECONDS), int(self._run.ended - since))
         rates = {
             f"{tenant}": [
@@ -171,8 +172,12 @@ class _Seen:
             ]
             for tenant, starts in started.items()
         }
-        steady = [(at - since, 1000 * latency) for at, latency in latencies]
+        loads = {"alone": self._run.calm, "beside the flood": self._run.flooded}
+        steady = {
+            name: [(at - since, 1000 * latency) for at, latency in sorted(self.latencies(load))]
+            for name, load in loads.items()
+        }
         return [
-            Panel("steady tenant: ms to a job's end", {"steady": steady}),
+            Panel("steady tenant: ms to a job's end", steady),
             Panel("jobs started a second", rates),
         ]
