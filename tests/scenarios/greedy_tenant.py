@@ -32,7 +32,7 @@ HEAVY_JOBS: Final = 3_000
 WEIGHT: Final = 3.0
 # Less than its part, which is a fifth of what the fleet can do.
 STEADY_PER_SECOND: Final = 6.0
-CALM_SECONDS: Final = 9.0
+CALM_SECONDS: Final = 8.0
 FLOODED_SECONDS: Final = 9.0
 PLAIN_SECONDS: Final = 2.0
 # The floods end by themselves: those who flood need some seconds, and then it is looked at.
