@@ -114,19 +114,19 @@ def _parked(state: State) -> Iterator[str]:
 def _turns(state: State) -> Iterator[str]:
     """Exactly those tenants have a turn who have jobs in line; these are READY, and counted."""
     waiting = dict[tuple[str, str], int]()
-    for name, ids in _places(state, "line:"):
+    for name, ids in _places(state, "tenant:"):
         queue, lane, tenant = name.split(":")
         waiting[queue, lane] = waiting.get((queue, lane), 0) + len(ids)
         if tenant not in state.get(f"turns:{queue}:{lane}", {}):
-            yield f"line:{name} has no turn"
+            yield f"tenant:{name} has no turn"
         for job_id in ids:
             record = state.get(f"job:{job_id}", {"s": "gone"})
             if (record["s"], record.get("q"), record.get("te")) != ("ready", queue, tenant):
-                yield f"line:{name} holds {job_id}, which is {record}"
+                yield f"tenant:{name} holds {job_id}, which is {record}"
     for name, times in _places(state, "turns:"):
         queue, lane = name.split(":")
         for tenant in times:
-            if tenant and f"line:{name}:{tenant}" not in state:
+            if tenant and f"tenant:{name}:{tenant}" not in state:
                 yield f"turns:{name} has {tenant}, who does not wait"
         if min(times.values()) < times.get("", 0) or not waiting.get((queue, lane)):
             yield f"turns:{name} is {times}"

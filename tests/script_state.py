@@ -71,7 +71,7 @@ def without_place(state: State) -> set[str]:
     without a pending one; a place in another queue does not count."""
     found = set[tuple[str, str]]()
     for key, value in state.items():
-        if key.startswith("line:"):
+        if key.startswith("tenant:"):
             found |= {(key.split(":")[1], name) for name in value}
         if key.startswith("ready:") and isinstance(value, Tickets):
             queue = key.split(":")[1]

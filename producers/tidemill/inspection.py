@@ -201,7 +201,7 @@ class Inspection:
     def _page(self, place: str | Line, queue: str, cursor: _Cursor) -> Operation[list[str]]:
         """The next ids of a place; moves the cursor behind them."""
         if isinstance(place, Line):
-            ids: list[str] = yield self._client.scripts.line(queue, *place, cursor.offset, _PAGE)
+            ids: list[str] = yield self._client.scripts.tenant_line(queue, *place, cursor.offset, _PAGE)
             cursor.offset += len(ids)
         elif place in LANES:
             tickets: list[tuple[str, str]] = yield self._client.scripts.tickets(queue, place, cursor.entry, _PAGE)

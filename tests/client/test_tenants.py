@@ -145,7 +145,7 @@ def test_who_waits_for_a_turn_is_listed_and_purged(mill: Tidemill, server: Serve
     assert {job.id for job in mill.inspect.jobs(QUEUE, JobState.READY, limit=1000)} == {job.id for job in jobs}
     assert mill.inspect.purge(QUEUE) == 230
     assert mill.inspect.queue(QUEUE).ready["low"] == 2, "tickets stay until they are read"
-    assert not [key for key in server.all_keys() if ":line:" in key or ":turns:" in key]
+    assert not [key for key in server.all_keys() if ":tenant:" in key or ":turns:" in key]
 
 
 def test_who_waits_for_a_turn_counts_against_the_queues_limit(mill: Tidemill) -> None:

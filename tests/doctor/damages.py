@@ -123,7 +123,7 @@ def _lost_turns(scene: Scene) -> Job[int]:
 
 def _lost_line(scene: Scene) -> Job[int]:
     job = _crowd(scene)
-    scene.client.delete(scene.keys.line(QUEUE, "normal", scene.keys.tenant("acme")))
+    scene.client.delete(scene.keys.tenant_line(QUEUE, "normal", scene.keys.tenant("acme")))
     return job
 
 

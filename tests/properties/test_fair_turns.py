@@ -72,7 +72,7 @@ class _Flow:
             assert self.undelivered() == SPARE
 
     def cancel(self, tenant: int, jobs: int) -> None:
-        ids = self.world.run(self.world.scripts.line("q", "normal", TENANTS[tenant], 0, jobs))
+        ids = self.world.run(self.world.scripts.tenant_line("q", "normal", TENANTS[tenant], 0, jobs))
         if ids:
             self.world.run(self.world.scripts.cancel(ids, NOW))
 

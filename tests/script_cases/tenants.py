@@ -69,7 +69,7 @@ ENQUEUE = [
             **{f"job:j{number}": _ready(A) for number in (1, 2, 3, 4)},
             "ready:q:normal": tickets("j3", "j1", group=False),
             "turns:q:normal": {"": 0, A: 1},
-            f"line:q:normal:{A}": {"j2": NOW, "j4": NOW + BEHIND},
+            f"tenant:q:normal:{A}": {"j2": NOW, "j4": NOW + BEHIND},
             "agenda": {"q": LOOK},
         },
         _entered(*["ready"] * 4),
@@ -91,7 +91,7 @@ ENQUEUE = [
             **_counted(1),
             "tenants:q": {B: "4.0"},
             "turns:q:normal": {"": 7, A: 9},
-            f"line:q:normal:{A}": {"j1": NOW - 5},
+            f"tenant:q:normal:{A}": {"j1": NOW - 5},
             "agenda": {"q": LOOK},
         },
         _enqueue("j2", "j3", "j4", tenants=A + B + "-" * 16),
@@ -103,9 +103,9 @@ ENQUEUE = [
             "job:j3": _ready(B),
             "job:j4": _ready(NOBODY),
             "turns:q:normal": {"": 7, B: 7.25, NOBODY: 8, A: 9},
-            f"line:q:normal:{A}": {"j1": NOW - 5, "j2": NOW},
-            f"line:q:normal:{B}": {"j3": NOW + BEHIND},
-            f"line:q:normal:{NOBODY}": {"j4": NOW + 2 * BEHIND},
+            f"tenant:q:normal:{A}": {"j1": NOW - 5, "j2": NOW},
+            f"tenant:q:normal:{B}": {"j3": NOW + BEHIND},
+            f"tenant:q:normal:{NOBODY}": {"j4": NOW + 2 * BEHIND},
             "agenda": {"q": LOOK},
         },
         _entered(*["ready"] * 3),
@@ -117,7 +117,7 @@ ENQUEUE = [
             **SHARED,
             **_counted(1),
             "turns:q:normal": {"": 7, A: 9},
-            f"line:q:normal:{A}": {"j1": NOW - 5},
+            f"tenant:q:normal:{A}": {"j1": NOW - 5},
             "agenda": {"q": LOOK},
         },
         _enqueue("j2", tenants=A, priority="high"),
@@ -126,7 +126,7 @@ ENQUEUE = [
             **_counted(1),
             "job:j2": _ready(A, p="high"),
             "turns:q:normal": {"": 7, A: 9},
-            f"line:q:normal:{A}": {"j1": NOW - 5},
+            f"tenant:q:normal:{A}": {"j1": NOW - 5},
             "ready:q:high": tickets("j2", group=False),
             "agenda": {"q": LOOK},
         },
@@ -164,8 +164,8 @@ def _limited(jobs: int, **limits: str) -> State:
         "tenants:q": {named[name]: limit for name, limit in limits.items()},
         "turns:q:normal": {"": 0, A: 1},
         "turns:q:high": {"": 0, A: 1},
-        f"line:q:normal:{A}": {f"w{number}": NOW - 9 + number for number in range(jobs - 1)},
-        f"line:q:high:{A}": {"h": NOW - 9},
+        f"tenant:q:normal:{A}": {f"w{number}": NOW - 9 + number for number in range(jobs - 1)},
+        f"tenant:q:high:{A}": {"h": NOW - 9},
         "agenda": {"q": LOOK},
     }
 
@@ -208,8 +208,8 @@ LIMITS = [
             "job:j1": _ready(A),
             "job:j2": _ready(B),
             "turns:q:normal": {"": 0, A: 1, B: 1},
-            f"line:q:normal:{A}": {**_limited(4)[f"line:q:normal:{A}"], "j1": NOW},
-            f"line:q:normal:{B}": {"j2": NOW + BEHIND},
+            f"tenant:q:normal:{A}": {**_limited(4)[f"tenant:q:normal:{A}"], "j1": NOW},
+            f"tenant:q:normal:{B}": {"j2": NOW + BEHIND},
         },
         Pressed(_full(4, 5, 1200), [*_entered("ready", "ready"), *[Enqueued("full", "", "")] * 2]),
     ),
@@ -222,7 +222,7 @@ LIMITS = [
             **_limited(4, each="4", a="5"),
             "queue:q": {**_limited(5)["queue:q"]},
             "job:j1": _ready(A),
-            f"line:q:normal:{A}": {**_limited(4)[f"line:q:normal:{A}"], "j1": NOW},
+            f"tenant:q:normal:{A}": {**_limited(4)[f"tenant:q:normal:{A}"], "j1": NOW},
         },
         _entered("ready"),
     ),
@@ -256,7 +256,7 @@ def _lines(**lines: tuple[str, ...]) -> State:
     """Jobs in line, by tenant `a` and `b`, with their records."""
     state: State = {}
     for tenant, ids in lines.items():
-        state[f"line:q:normal:{tenant * 16}"] = {one: NOW + place for place, one in enumerate(ids)}
+        state[f"tenant:q:normal:{tenant * 16}"] = {one: NOW + place for place, one in enumerate(ids)}
         state |= {f"job:{one}": job("ready", te=tenant * 16) for one in ids}
     return state
 
@@ -275,8 +275,8 @@ WAITING: State = {
 TWO_LET_IN: State = {
     **_counted(3),
     "turns:q:normal": {"": 8.5, B: 9, A: 9.5},
-    f"line:q:normal:{A}": {"a2": NOW + 1, "a3": NOW + 2},
-    f"line:q:normal:{B}": {"b2": NOW + 1},
+    f"tenant:q:normal:{A}": {"a2": NOW + 1, "a3": NOW + 2},
+    f"tenant:q:normal:{B}": {"b2": NOW + 1},
 }
 ONE_WAITS: State = {
     **SHARED,
@@ -284,7 +284,7 @@ ONE_WAITS: State = {
     **_lines(a=("a1",)),
     "turns:q:normal": {"": 7, A: 8},
 }
-NONE_WAIT: State = {**_counted(0), "turns:q:normal": None, f"line:q:normal:{A}": None}
+NONE_WAIT: State = {**_counted(0), "turns:q:normal": None, f"tenant:q:normal:{A}": None}
 
 TAKE = [
     Case(
@@ -326,7 +326,7 @@ TAKE = [
             **_counted(3),
             "tenants:q": {A: "4.0"},
             "turns:q:normal": {"": 7.5, A: 7.75, B: 8},
-            f"line:q:normal:{A}": {"a3": NOW + 2},
+            f"tenant:q:normal:{A}": {"a3": NOW + 2},
             "ready:q:normal": tickets("x@w2", "a1", "a2"),
         },
         Takings([], frozenset(), missing_groups=False),
@@ -371,7 +371,7 @@ PROMOTE = [
             **{f"job:{one}": job("ready", d=NOW, te=A) for one in ("j1", "j2", "j3")},
             "ready:q:normal": tickets("j1", "j2", group=False),
             "turns:q:normal": {"": 0, A: 1},
-            f"line:q:normal:{A}": {"j3": NOW},
+            f"tenant:q:normal:{A}": {"j3": NOW},
             "agenda": {"q": LOOK},
         },
         Promoted(3, None, more_due=False, full=False),
@@ -435,8 +435,8 @@ STEERING = [
                 **_counted(2, cancelled="3"),
                 **{f"job:b{number}": _over("cancelled", B) for number in (1, 2)},
                 "job:a2": _over("cancelled", A),
-                f"line:q:normal:{A}": {"a1": NOW, "a3": NOW + 2},
-                f"line:q:normal:{B}": None,
+                f"tenant:q:normal:{A}": {"a1": NOW, "a3": NOW + 2},
+                f"tenant:q:normal:{B}": None,
                 "turns:q:normal": {"": 7, A: 8.5},
                 "done:q": dict.fromkeys(("a2", "b1", "b2"), NOW + HOUR),
                 "events": ["cancel b1 a2 b2"],
@@ -495,7 +495,7 @@ STEERING = [
             **{f"job:j{number}": job("ready", c=NOW, v=0, te=A) for number in (1, 2, 3)},
             "ready:q:normal": tickets("j1", "j2", group=False),
             "turns:q:normal": {"": 0, A: 1},
-            f"line:q:normal:{A}": {"j3": NOW},
+            f"tenant:q:normal:{A}": {"j3": NOW},
             "agenda": {"q": LOOK},
             "events": ["requeue j1 j2 j3"],
             "audit": [f"retry, {NOW}, ann, why, op1, all, j1 j2 j3"],
@@ -515,7 +515,7 @@ STEERING = [
             "occurrences": {"daily": NOW + 5},
             "job:j1": _ready(NOBODY),
             "turns:q:normal": {"": 7, B: 8, NOBODY: 8, A: 8.5},
-            f"line:q:normal:{NOBODY}": {"j1": NOW},
+            f"tenant:q:normal:{NOBODY}": {"j1": NOW},
         },
         1,
     ),
@@ -563,7 +563,7 @@ DOCTORING = [
             "job:a1": job("running", te=A),
             "job:a2": job("ready", te=A, q="other"),
             "ready:other:normal": tickets("a2"),
-            f"line:q:normal:{A}": {"a3": NOW + 2},
+            f"tenant:q:normal:{A}": {"a3": NOW + 2},
         },
         (
             "0",

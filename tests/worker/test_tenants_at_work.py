@@ -139,4 +139,4 @@ def test_nothing_is_left_when_all_have_run(mill: Tidemill, server: Server) -> No
         eventually(lambda: len(order.ran) == 200, "all have run", 60)
         eventually(lambda: not server.client.exists("tm:{0}:agenda"), "the queue is not looked at any more", 30)
     assert mill.doctor().healthy
-    assert not [key for key in server.all_keys() if ":line:" in key or ":turns:" in key]
+    assert not [key for key in server.all_keys() if ":tenant:" in key or ":turns:" in key]

@@ -78,7 +78,7 @@ class Doctoring(Shard):
         self, queue: str, lane: str, tenant: str, cursor: str, page: int, *, repair: bool
     ) -> Command[tuple[str, list[Row]]]:
         """`tenant`: its digest. Cursors as in `scan`."""
-        keys = (self.keys.turns(queue, lane), self.keys.line(queue, lane, tenant))
+        keys = (self.keys.turns(queue, lane), self.keys.tenant_line(queue, lane, tenant))
         arguments = (int(repair), queue, lane, tenant, cursor, page)
         return call(load("check_line"), keys, arguments, lambda reply: (text(reply[0]), _rows(reply[1])))
 

@@ -7,7 +7,7 @@
 | `agenda` | zset | queue → when its wheel is to be looked at, ms | enqueue, retry, park | promote, when empty |
 | `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
 | `turns:<queue>:<lane>` | zset | tenant that waits → virtual time of its next job; "" → now | enqueue, promote | take |
-| `line:<queue>:<lane>:<tenant>` | zset | id → when it came, ms: waits for a turn | enqueue, promote | take, cancel |
+| `tenant:<queue>:<lane>:<tenant>` | zset | id → when it came, ms: waits for a turn | enqueue, promote | take, cancel |
 | `tenants:<queue>` | hash | weights, limits and names of tenants | configure | lives with the installation |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
@@ -54,7 +54,7 @@ TYPES: Final[Mapping[str, str]] = {
     "agenda": "zset",
     "ready:<queue>:<lane>": "stream",
     "turns:<queue>:<lane>": "zset",
-    "line:<queue>:<lane>:<tenant>": "zset",
+    "tenant:<queue>:<lane>:<tenant>": "zset",
     "tenants:<queue>": "hash",
     "dead:<queue>": "zset",
     "done:<queue>": "zset",
@@ -109,8 +109,8 @@ class Keys:
     def turns(self, queue: str, lane: str) -> str:
         return f"{self.root}turns:{queue}:{lane}"
 
-    def line(self, queue: str, lane: str, tenant: str) -> str:
-        return f"{self.root}line:{queue}:{lane}:{tenant}"
+    def tenant_line(self, queue: str, lane: str, tenant: str) -> str:
+        return f"{self.root}tenant:{queue}:{lane}:{tenant}"
 
     def tenants(self, queue: str) -> str:
         return f"{self.root}tenants:{queue}"

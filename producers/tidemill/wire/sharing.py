@@ -31,11 +31,11 @@ class Sharing(Shard):
 
     def line_length(self, queue: str, lane: str, tenant: str) -> Command[int]:
         """How many jobs of a tenant wait for their turn; `tenant`: its digest."""
-        return Command(("ZCARD", self.keys.line(queue, lane, tenant)), int)
+        return Command(("ZCARD", self.keys.tenant_line(queue, lane, tenant)), int)
 
-    def line(self, queue: str, lane: str, tenant: str, offset: int, count: int) -> Command[list[str]]:
+    def tenant_line(self, queue: str, lane: str, tenant: str, offset: int, count: int) -> Command[list[str]]:
         """Their ids, those that came first at first."""
-        return Command(("ZRANGE", self.keys.line(queue, lane, tenant), offset, offset + count - 1), texts)
+        return Command(("ZRANGE", self.keys.tenant_line(queue, lane, tenant), offset, offset + count - 1), texts)
 
     def terms(self, queue: str) -> Command[dict[str, Terms]]:
         """By digest; "": of those that are not named, where there are such."""

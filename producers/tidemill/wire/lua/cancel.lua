@@ -5,7 +5,7 @@
 -- KEYS  1.. records
 -- ARGV  1 now  2 result ttl ms  3 most kept  then the ids, in the order of the records
 -- returns a state for each job: 'cancelled', 'running' (requested), the terminal state it has already, '' (unknown)
--- include: arguments clock root record expect count drop over retain finish event ticket turns leave
+-- include: arguments clock root record expect count drop over retain finish event ticket turns leave_turns
 local now, kept = clock(ARGV[1]), { ttl = number(ARGV[2]), most = number(ARGV[3]) }
 local records, states, cancelled = {}, {}, {}
 for index = 1, #KEYS do
@@ -28,7 +28,7 @@ for index, key in ipairs(KEYS) do
   elseif record then
     finish('cancelled', record[2], id, now, { unpack(record, 4, 7) }, kept)
     if record[1] == 'scheduled' then redis.pcall('ZREM', root .. 'wheel:' .. record[2], id) end
-    if record[1] == 'ready' and record[9] then leave(record[2], record[8], record[9], id) end
+    if record[1] == 'ready' and record[9] then leave_turns(record[2], record[8], record[9], id) end
     cancelled[#cancelled + 1] = id
     states[index] = 'cancelled'
   end

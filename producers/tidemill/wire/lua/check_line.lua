@@ -4,7 +4,7 @@
 -- KEYS  1 turns (zset)  2 line (zset)
 -- ARGV  1 1: repair  2 queue  3 lane  4 tenant  5 cursor ('0' at first)  6 page size
 -- returns {cursor ('0' = that was all), findings}
--- include: arguments root record expect ticket count turns leave finding
+-- include: arguments root record expect ticket count turns leave_turns finding
 local repair, queue, lane, tenant = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4]
 local turns, lines = turn_keys(queue, lane)
 expect_key(KEYS[1], turns)
@@ -23,7 +23,7 @@ for i = 1, #page[2], 2 do
   end
 end
 if repair then
-  for _, id in ipairs(misplaced) do leave(queue, lane, tenant, id) end
+  for _, id in ipairs(misplaced) do leave_turns(queue, lane, tenant, id) end
 end
 if redis.call('EXISTS', KEYS[2]) == 1 and redis.pcall('ZSCORE', KEYS[1], tenant) == false then
   report('line_without_turn', tenant, '', repair)

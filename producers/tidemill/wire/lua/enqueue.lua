@@ -17,7 +17,7 @@
 --         {2, durability} when the caller has to show first that it is kept;  {3, durability, number of replicas, then
 --         as for 1} when a durability is set: the caller now sees to it, on this connection;
 --         {4, fullness, a reply of 1 or 3} when the queue is filling up
--- include: arguments clock root record expect alarm ticket admission expiry unique count turns join create tenant rooms replicas
+-- include: arguments clock root record expect alarm ticket admission expiry unique count turns join_turns create tenant rooms replicas
 local now, queue = clock(ARGV[1]), ARGV[2]
 local job = {
   queue = queue, task = ARGV[3], priority = ARGV[4],
@@ -123,7 +123,7 @@ for _, i in ipairs(news) do
   local tenant = is_shared and tenant_of(ARGV[13], (i - 14) / 3) or nil
   create(job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now, tenant)
 end
-joined(now)
+joined_turns(now)
 if job.expires then announce_expiry(job.expires) end
 if share < PRESSURE and refused == 0 then return replies end
 if rooms and rooms.over then

@@ -40,7 +40,7 @@ for i = 1, #counters, 2 do
     local queue = string.sub(KEYS[1], #root + 7)
     ready[PLACES[lane]] = ready[PLACES[lane]] + count
     for _, tenant in ipairs(redis.pcall('ZRANGE', root .. 'turns:' .. queue .. ':' .. lane, 1, 100)) do
-      local first = redis.pcall('ZRANGE', root .. 'line:' .. queue .. ':' .. lane .. ':' .. tenant, 0, 0, 'WITHSCORES')
+      local first = redis.pcall('ZRANGE', root .. 'tenant:' .. queue .. ':' .. lane .. ':' .. tenant, 0, 0, 'WITHSCORES')
       local since = first[2] and math.floor(tonumber(first[2]))
       if since and (not oldest or since < oldest) then oldest = since end
     end

@@ -6,7 +6,7 @@
 -- KEYS  1 wheel  2 agenda
 -- ARGV  1 now  2 queue  3 most jobs in one call  4 high-water mark of the ready streams (jobs)
 -- returns {promoted, next due ms ('' = wheel empty), 1 if more are due now, 1 if the ready streams are full}
--- include: arguments clock root record expect ticket alarm count turns join let_in
+-- include: arguments clock root record expect ticket alarm count turns join_turns let_in_turns
 local now, queue, room = clock(ARGV[1]), ARGV[2], number(ARGV[4])
 expect_key(KEYS[1], root .. 'wheel:' .. queue)
 expect('zset', KEYS[2])
@@ -18,7 +18,7 @@ for _, id in ipairs(due) do
   local record = examine(id, 'p', 'y', 't', 'te')
   if record[1] == 'scheduled' then
     if record[5] then
-      join(queue, record[2], record[5], id, now)
+      join_turns(queue, record[2], record[5], id, now)
     else
       issue_ticket(queue, record[2], id)
     end
@@ -34,7 +34,7 @@ for _, id in ipairs(due) do
   -- Any other state: a place whose record is gone or elsewhere (a foreign hand); the place goes, nothing runs.
 end
 if #due > 0 then redis.call('ZREM', KEYS[1], unpack(due)) end
-joined(now)
+joined_turns(now)
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local more = first[2] and tonumber(first[2]) <= now
 local next_look = more and now or first[2]

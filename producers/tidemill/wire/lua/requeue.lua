@@ -5,7 +5,7 @@
 --       ('' = whenever it was), its new arguments ('' = those that it has)
 -- returns for each job {'ready'} | {'conflict', id of the unique key's holder} | {'changed'}: it has died again since |
 --         {state} when it is not a dead letter that can run ('' = unknown, 'corrupt' = its record is none of ours)
--- include: arguments clock root record expect alarm ticket event unique count turns join create audit
+-- include: arguments clock root record expect alarm ticket event unique count turns join_turns create audit
 local now, hand = clock(ARGV[1]), { unpack(ARGV, 2, 5) }
 local answers, letters, locked = {}, {}, {}
 expect_rows(6, 3)
@@ -46,7 +46,7 @@ for _, id in ipairs(letters) do
   local record, body = unpack(letters[id])
   local key = root .. 'job:' .. id
   if record[7] then
-    join(record[2], record[3], record[7], id, now)
+    join_turns(record[2], record[3], record[7], id, now)
   else
     issue_ticket(record[2], record[3], id)
   end
@@ -60,6 +60,6 @@ for _, id in ipairs(letters) do
   redis.call('HDEL', key, 'f', 'k', 'd', 'x', 'n', 'w')
   redis.pcall('ZREM', root .. 'dead:' .. record[2], id)
 end
-joined(now)
+joined_turns(now)
 event('requeue', letters)
 return answers

@@ -9,7 +9,7 @@
 --         {'ok', paused, missing, jobs, now}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
 --         of its record, and n where it has one}
--- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event turns let_in
+-- include: arguments clock root record ticket alarm expiry count drop over retain finish bury event turns let_in_turns
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
 expect_rows(8, 3)
@@ -122,7 +122,7 @@ local is_shared, LANES_BY_KEY = {}, { 'high', 'normal', 'low' }
 
 local function deliver(index, most)
   local lane = (index - 2) % 4
-  if is_shared[index - lane] then let_in(queue_of(index), LANES_BY_KEY[lane], math.max(most, 0)) end
+  if is_shared[index - lane] then let_in_turns(queue_of(index), LANES_BY_KEY[lane], math.max(most, 0)) end
   if most <= 0 then return 0 end
   local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, incarnation, 'COUNT', most, 'STREAMS', KEYS[index], '>')
   if not reply then return 0 end

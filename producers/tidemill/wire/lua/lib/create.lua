@@ -50,7 +50,7 @@ local function create(job, id, unique, body, now, tenant)
   if job.due > now then
     redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due_text, id)
   elseif tenant then
-    join(job.queue, job.priority, tenant, id, now)
+    join_turns(job.queue, job.priority, tenant, id, now)
   else
     add_ticket(job.stream, id)
   end

@@ -13,7 +13,7 @@ local SPARE_TICKETS = 2
 
 -- The key of a lane's turns, and what the keys of its lines begin with.
 local function turn_keys(queue, lane)
-  return root .. 'turns:' .. queue .. ':' .. lane, root .. 'line:' .. queue .. ':' .. lane .. ':'
+  return root .. 'turns:' .. queue .. ':' .. lane, root .. 'tenant:' .. queue .. ':' .. lane .. ':'
 end
 
 local function count_turns(queue, lane, by) count(queue, 'turns_' .. lane, by) end
@@ -34,7 +34,7 @@ end
 
 -- The tickets that nobody was given; nil: the key holds no stream. The group's lag is unknown after some of Redis' own
 -- repairs; then the tickets that are not settled are taken off.
-local function undelivered(stream)
+local function undelivered_count(stream)
   local length = redis.pcall('XLEN', stream)
   if type(length) ~= 'number' then return nil end
   if length == 0 then return 0 end

@@ -1,5 +1,5 @@
 -- A job that waits for its turn, and is over, leaves its line.
-local function leave(queue, priority, tenant, id)
+local function leave_turns(queue, priority, tenant, id)
   local lane = LANES[priority] or 'normal'
   local turns, lines = turn_keys(queue, lane)
   if redis.pcall('ZREM', lines .. tenant, id) ~= 1 then return end

@@ -1,11 +1,11 @@
 -- Lets in, by turn, as many jobs as are to be taken now, and the spare tickets. Returns how many.
 -- pcall: what a foreign hand has made of one queue must not stop a worker's others.
-local function let_in(queue, lane, wanted)
+local function let_in_turns(queue, lane, wanted)
   local turns, lines = turn_keys(queue, lane)
   local first = redis.pcall('ZRANGE', turns, 0, 2, 'WITHSCORES')
   if not first[1] then return 0 end
   local stream = stream_of(queue, lane)
-  local waiting = undelivered(stream)
+  local waiting = undelivered_count(stream)
   if not waiting then return 0 end
   local room, clock, let = wanted + SPARE_TICKETS - waiting, nil, 0
   while room > let and first[3] do
@@ -39,6 +39,6 @@ local function let_in_spare(queue)
   local keys = {}
   for lane in pairs(LANES) do keys[#keys + 1] = turn_keys(queue, lane) end
   if redis.call('EXISTS', unpack(keys)) == 0 then return false end
-  for lane in pairs(LANES) do let_in(queue, lane, 0) end
+  for lane in pairs(LANES) do let_in_turns(queue, lane, 0) end
   return redis.call('EXISTS', unpack(keys)) > 0
 end

@@ -1,5 +1,5 @@
 -- A READY job of a queue that has seen a tenant gets its place: a ticket at once while hardly any wait and nobody waits
--- for a turn, else the end of its tenant's line. `join` is called for each job, `joined` once for all.
+-- for a turn, else the end of its tenant's line. `join_turns` is called for each job, `joined_turns` once for all.
 -- Should no worker be there to let in what waits, the scheduler looks so often: see `let_in_spare`.
 local LOOK_AT_TURNS_MS = 2000
 
@@ -13,7 +13,7 @@ local function entrance(queue, priority)
     found.turns, found.lines = turn_keys(queue, lane)
     found.clock = redis.pcall('ZSCORE', found.turns, '')
     local is_foreign = type(found.clock) == 'table'
-    found.room = is_foreign and math.huge or found.clock and 0 or SPARE_TICKETS - (undelivered(stream) or 0)
+    found.room = is_foreign and math.huge or found.clock and 0 or SPARE_TICKETS - (undelivered_count(stream) or 0)
     entrances[stream] = found
   end
   return found
@@ -21,7 +21,7 @@ end
 
 -- The tenant's turn comes before the line: a line without a turn would never be looked at. Where a foreign hand has put
 -- something else, the job gets a ticket: a script that fails half-way would leave its other jobs half written.
-local function join(queue, priority, tenant, id, now)
+local function join_turns(queue, priority, tenant, id, now)
   local to = entrance(queue, priority)
   if to.room <= 0 and to.met[tenant] == nil then
     local kind = redis.call('TYPE', to.lines .. tenant).ok
@@ -43,7 +43,7 @@ local function join(queue, priority, tenant, id, now)
   to.came = to.came + 1
 end
 
-local function joined(now)
+local function joined_turns(now)
   for _, to in pairs(entrances) do
     count_turns(to.queue, to.lane, to.came)
     local is_first = to.came > 0 and not to.clock
