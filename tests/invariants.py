@@ -6,7 +6,7 @@ Pure functions of a whole state, as `script_state.World.dump` reads it. Each ret
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from script_state import State, Tickets, without_place
 
@@ -25,6 +25,7 @@ def violations(state: State, now_ms: int) -> list[str]:
         *_retention(state),
         *_parked(state),
         *_limits(state),
+        *_turns(state),
     ]
 
 
@@ -130,3 +131,30 @@ def _parked(state: State) -> Iterator[str]:
             record = state.get(f"job:{job_id}", {"s": "gone"})
             if record["s"] != "scheduled" or "y" not in record:
                 yield f"parked:{task} holds {job_id}, which is {record}"
+
+
+def _turns(state: State) -> Iterator[str]:
+    """Exactly those tenants have a turn who have jobs in line; these are READY, and counted."""
+    waiting = dict[tuple[str, str], int]()
+    for name, ids in _places(state, "tenant:"):
+        queue, lane, tenant = name.split(":")
+        waiting[queue, lane] = waiting.get((queue, lane), 0) + len(ids)
+        if tenant not in state.get(f"turns:{queue}:{lane}", {}):
+            yield f"tenant:{name} has no turn"
+        for job_id in ids:
+            record = state.get(f"job:{job_id}", {"s": "gone"})
+            if (record["s"], record.get("q"), record.get("te")) != ("ready", queue, tenant):
+                yield f"tenant:{name} holds {job_id}, which is {record}"
+    for name, times in _places(state, "turns:"):
+        queue, lane = name.split(":")
+        for tenant in times:
+            if tenant and f"tenant:{name}:{tenant}" not in state:
+                yield f"turns:{name} has {tenant}, who does not wait"
+        if min(times.values()) < times.get("", 0) or not waiting.get((queue, lane)):
+            yield f"turns:{name} is {times}"
+    for queue, found in _places(state, "queue:"):
+        settings = cast("Fields", found) if isinstance(found, dict) else {}
+        for lane in ("high", "normal", "low"):
+            counted = settings.get(f"turns_{lane}", "0")
+            if counted != str(waiting.get((queue, lane), 0)):
+                yield f"{counted} wait for a turn in {queue}:{lane}, not {waiting}"

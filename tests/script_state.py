@@ -68,10 +68,12 @@ def after(state: State, changes: State) -> State:
 
 
 def without_place(state: State) -> set[str]:
-    """Jobs that nobody would find: scheduled but in no wheel, ready without a ticket, running without a pending one; a
-    place in another queue does not count."""
+    """Jobs that nobody would find: scheduled but in no wheel, ready without a ticket or a place in line, running
+    without a pending one; a place in another queue does not count."""
     found = set[tuple[str, str]]()
     for key, value in state.items():
+        if key.startswith("tenant:"):
+            found |= {(key.split(":")[1], name) for name in value}
         if key.startswith("ready:") and isinstance(value, Tickets):
             queue = key.split(":")[1]
             found |= {(queue, entry) for entry in value.entries}
@@ -205,7 +207,8 @@ class World:
         readers: dict[bytes, Callable[[str], Any]] = {
             b"hash": self._read_hash,
             b"zset": lambda name: {
-                _text(one): int(due) for one, due in self.client.zrange(name, 0, -1, withscores=True)
+                _text(one): due if due % 1 else int(due)
+                for one, due in self.client.zrange(name, 0, -1, withscores=True)
             },
             b"set": lambda name: {_text(member) for member in self.client.smembers(name)},
             b"string": lambda name: _text(self.client.get(name)),

@@ -60,16 +60,16 @@ def wait_seconds(fullness: Fullness) -> float:
     return estimate * random.uniform(0.5, 1.5)
 
 
-def refusal(queue: str, fullness: Fullness, asked: int, got_in: int) -> QueueFull:
-    """The error of a call of which `got_in` of `asked` jobs got in."""
+def refusal(queue: str, fullness: Fullness, asked: int, got_in: int, tenant: str = "") -> QueueFull:
+    """The error of a call of which `got_in` of `asked` jobs got in. `tenant`: the name of the one without room."""
     which = f"none of these {asked}" if not got_in else f"{got_in} of these {asked}"
     was = "was" if got_in <= 1 else "were"
     return QueueFull(
-        f"queue {queue!r} {_state(fullness)}; {which} {was} enqueued", retry_after=retry_after_seconds(fullness)
+        f"queue {queue!r} {_state(fullness, tenant)}; {which} {was} enqueued", retry_after=retry_after_seconds(fullness)
     )
 
 
-def _state(fullness: Fullness) -> str:
+def _state(fullness: Fullness, tenant: str) -> str:
     used, limit = fullness.used, fullness.limit
     match fullness.of:
         case "jobs":
@@ -78,5 +78,8 @@ def _state(fullness: Fullness) -> str:
             return f"is full: about {used} bytes of arguments are in it, its limit is {limit}"
         case "age":
             return f"is behind: its oldest job has waited for {used / 1000:g} s, its limit is {limit / 1000:g} s"
+        case "tenant":
+            whose = f"tenant {tenant!r}" if tenant else "jobs without a tenant"
+            return f"has no room for {whose}: {used} of them wait for their turn, the limit is {limit}"
         case "deadline":
             return f"is behind: a job would wait for about {used / 1000:g} s, and is to expire after {limit / 1000:g} s"

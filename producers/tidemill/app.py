@@ -126,6 +126,7 @@ class Tidemill:
         cost: Cost = 1,
         limits: Sequence[Limit] = (),
         breaker: Breaker | str | None = None,
+        tenant_key: str | None = None,
     ) -> _TaskDecorator:
         """Registers a function as a task.
 
@@ -143,6 +144,7 @@ class Tidemill:
         cost: what a job takes of the rate. limits: limits that this task shares with others. All this: see `Limit`.
         breaker: a circuit breaker of this Tidemill, or its name. While it is open, the task's jobs are parked: that
             spends no attempt; else each of them is a call through it.
+        tenant_key: the argument that says whose a job is; `using(tenant=)` goes before it. See docs/fairness.md.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
         guarded_by = None if breaker is None else self.client.breakers.of(breaker)
@@ -167,6 +169,7 @@ class Tidemill:
                 own_limits=lambda task: of_task(task, rate, rate_key, concurrency, concurrency_key, cost),
                 shared_limits=limits,
                 breaker=guarded_by,
+                tenant_key=tenant_key,
             )
             registration.add(definition, self.tasks)
             self.codec.carry_annotations(function)

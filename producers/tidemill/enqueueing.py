@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from tidemill import admission, durability, settings, telemetry
+from tidemill import admission, durability, settings, telemetry, tenants
 from tidemill.client import Sleep
 from tidemill.durability import Admitted
 from tidemill.errors import (
@@ -24,6 +24,7 @@ from tidemill.ids import new_id, new_ids
 from tidemill.job import Job, JobState, known_state
 from tidemill.limits import Limits
 from tidemill.options import Options
+from tidemill.tenants import Arguments, TenantOf
 from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs, WhenFull
 from tidemill.wire.signing import Signable, Signing
 
@@ -31,15 +32,6 @@ if TYPE_CHECKING:
     from tidemill.client import Client, Operation
 
 DEFAULT_QUEUE: Final = "default"
-
-
-class Arguments(Protocol):
-    """The arguments of one job."""
-
-    @property
-    def args(self) -> tuple[object, ...]: ...
-    @property
-    def kwargs(self) -> Mapping[str, object]: ...
 
 
 @dataclass(slots=True)  # not frozen: it is made for every call, and a frozen one takes twice as long to make
@@ -52,6 +44,8 @@ class Plan:
     calls: Sequence[Arguments]
     limits: Limits | None = None
     limited: str | dict[str, str] = ""
+    tenant_of: TenantOf | None = None
+    digests: str | Mapping[str, str] = ""  # of the tenants, once the jobs have ids
 
 
 def at(options: Options, due_ms: int) -> Options:
@@ -71,6 +65,7 @@ def many(plan: Plan, *, partial: bool = False) -> Operation[list[Job[Any]]]:
     partial: of the chunk that has no room as a whole, what has room gets in.
     """
     new = _encode(plan)
+    plan.digests = tenants.digests(plan.options.tenant, plan.tenant_of, plan.calls, new)
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     if plan.client.signing is not None:
         new = _signed(plan.client.signing, plan, queue, new)
@@ -149,7 +144,8 @@ def _send(plan: Plan, queue: str, new: list[NewJob], when_full: WhenFull) -> Ope
         pause = admission.wait_seconds(fullness)
         if plan.options.on_full != "block" or now + pause > give_up_at:
             plan.client.pressures.refused(queue, fullness, len(left) - len(admitted))
-            full = admission.refusal(queue, fullness, len(new), len(jobs))
+            whose = tenants.named(plan.options.tenant, plan.tenant_of, plan.calls, fullness.tenant)
+            full = admission.refusal(queue, fullness, len(new), len(jobs), whose)
             full.enqueued = tuple(jobs)
             raise full
         yield Sleep(pause)
@@ -173,6 +169,7 @@ def _offer(
             options=options.carried,
             trace=telemetry.inject(),
             limits=_limits_of(plan, new) if plan.limited else "",
+            tenants=tenants.joined(plan.digests, new),
         )
         try:
             answer: Admitted | Full = yield durability.enqueue(plan.client.scripts, shared, new, when_full)

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
-from tidemill import durability, limits, validation
+from tidemill import durability, limits, tenant_inspection, validation
 from tidemill.client import Batch
 from tidemill.durability import Durability
 from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
 from tidemill.job import Job, JobState, state_of
 from tidemill.limit_figures import LimitFigures, figures
+from tidemill.tenant_inspection import Line, TenantFigures
 from tidemill.wire.command import Command
 from tidemill.wire.keys import LANES
 from tidemill.wire.record import Record, from_hash
@@ -155,6 +157,36 @@ class Inspection:
         """`durability` for async code."""
         await self._client.arun(self._durability(queue, level))
 
+    def tenants(self, queue: str, limit: int = 100) -> list[TenantFigures]:
+        """The tenants that wait for their turn, and those with a weight or limit; who waits with most jobs first."""
+        return self._client.run(tenant_inspection.figures(self._client, queue, limit))
+
+    async def atenants(self, queue: str, limit: int = 100) -> list[TenantFigures]:
+        """`tenants` for async code."""
+        return await self._client.arun(tenant_inspection.figures(self._client, queue, limit))
+
+    def weight(self, queue: str, tenant: str | int | UUID | None, weight: float | None) -> None:
+        """What a tenant gets of a queue, from 0.01 to 100, against the 1 of those without a weight, and of None here.
+
+        tenant: None: the jobs without one, which share like a tenant.
+        """
+        self._client.run(tenant_inspection.set_weight(self._client, queue, tenant, weight))
+
+    async def aweight(self, queue: str, tenant: str | int | UUID | None, weight: float | None) -> None:
+        """`weight` for async code."""
+        await self._client.arun(tenant_inspection.set_weight(self._client, queue, tenant, weight))
+
+    def tenant_limit(self, queue: str, jobs: int | None, tenant: str | int | UUID | None = None) -> None:
+        """From how many jobs that wait for their turn on `enqueue` has no room for a tenant; None: no limit.
+
+        tenant: whose; its own limit goes before that of each. None: each tenant's.
+        """
+        self._client.run(tenant_inspection.set_limit(self._client, queue, jobs, tenant))
+
+    async def atenant_limit(self, queue: str, jobs: int | None, tenant: str | int | UUID | None = None) -> None:
+        """`tenant_limit` for async code."""
+        await self._client.arun(tenant_inspection.set_limit(self._client, queue, jobs, tenant))
+
     def purge(self, queue: str) -> int:
         """Cancels every job of the queue that has not started. Returns how many."""
         return self._client.run(self._purge(queue))
@@ -211,7 +243,9 @@ class Inspection:
         wanted = None if state is None else JobState(validation.one_of("state", state, tuple(JobState)))
         most = validation.whole("offset", offset, 0, 10**9) + validation.whole("limit", limit, 1, 10**9)
         found: list[Record] = []
-        for place in _places(wanted):
+        lines = (yield from tenant_inspection.lines(self._client, queue)) if wanted in (None, JobState.READY) else []
+        places: list[str | Line] = [*_places(wanted), *lines]
+        for place in places:
             cursor = _Cursor()
             while len(found) < most and not cursor.is_at_end:
                 ids = yield from self._page(place, queue, cursor)
@@ -219,9 +253,12 @@ class Inspection:
                 found += [record for record in records if wanted in (None, state_of(record))]
         return [Job(self._client, record.id, state_of(record), record) for record in found[offset:most]]
 
-    def _page(self, place: str, queue: str, cursor: _Cursor) -> Operation[list[str]]:
+    def _page(self, place: str | Line, queue: str, cursor: _Cursor) -> Operation[list[str]]:
         """The next ids of a place; moves the cursor behind them."""
-        if place in LANES:
+        if isinstance(place, Line):
+            ids: list[str] = yield self._client.scripts.tenant_line(queue, *place, cursor.offset, _PAGE)
+            cursor.offset += len(ids)
+        elif place in LANES:
             tickets: list[tuple[str, str]] = yield self._client.scripts.tickets(queue, place, cursor.entry, _PAGE)
             ids = [job_id for _, job_id in tickets]
             cursor.entry = tickets[-1][0] if tickets else cursor.entry
@@ -240,7 +277,9 @@ class Inspection:
     def _purge(self, queue: str) -> Operation[int]:
         validation.queue_name(queue)
         cancelled = 0
-        for place in ("scheduled", *LANES):
+        lines = yield from tenant_inspection.lines(self._client, queue)
+        places: list[str | Line] = ["scheduled", *lines, *LANES]
+        for place in places:
             cursor = _Cursor()
             while not cursor.is_at_end:
                 ids = yield from self._page(place, queue, cursor)
@@ -277,7 +316,7 @@ def _read_leniently(command: Command[Record | None], job_id: str, queue: str) ->
     return replace(command, parse=parse)
 
 
-def _places(state: JobState | None) -> Iterator[str]:
+def _places(state: JobState | None) -> Iterator[str | Line]:
     """Where jobs of a state are to be found."""
     match state:
         case JobState.SCHEDULED | JobState.DEAD:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, TypedDict, cast
+from uuid import UUID
 
-from tidemill import validation
+from tidemill import tenants, validation
 from tidemill.errors import InvalidInput
 from tidemill.retry import NO_RETRY, WIRE_KEYS, Retry
 from tidemill.wire import envelope
@@ -23,6 +24,7 @@ class Choices(TypedDict, total=False):
     """What `.using(...)` takes; durations are timedeltas or seconds.
 
     queue, priority: where, and in which lane.
+    tenant: whose the job is: tenants share a queue fairly (docs/fairness.md). None: nobody's.
     delay: not before this much time has passed.
     job_id: an id of your own; a job with this id that exists already is returned instead of making another.
     unique: while a job of this task with this key is not over, no other is made;
@@ -39,6 +41,7 @@ class Choices(TypedDict, total=False):
 
     queue: str
     priority: Priority
+    tenant: str | int | UUID | None
     delay: Duration
     job_id: str
     unique: str
@@ -58,6 +61,7 @@ class Options:
 
     queue: str | None = None
     priority: str = "normal"
+    tenant: str | None = None
     delay_ms: int = 0
     due_ms: int | None = None
     job_id: str | None = None
@@ -84,6 +88,8 @@ def _checked(choices: Choices, carried: bytes) -> dict[str, Any]:
         checked["queue"] = validation.queue_name(choices["queue"])
     if "priority" in choices:
         checked["priority"] = validation.priority(choices["priority"])
+    if "tenant" in choices:
+        checked["tenant"] = tenants.name("tenant", choices["tenant"])
     if "delay" in choices:
         checked |= {"delay_ms": validation.duration_ms("delay", choices["delay"]), "due_ms": None}
     if "job_id" in choices:

@@ -87,6 +87,8 @@ def declare(
     missed: str,
 ) -> Recurring:
     """Checks what `Tidemill.every` was given. Raises InvalidInput."""
+    if options.tenant:
+        raise InvalidInput("a recurring job has no tenant: enqueue from it with using(tenant=...)")
     if options.unique or options.job_id or options.delay_ms or options.due_ms:
         raise InvalidInput("a recurring job has no unique, job_id or delay: each occurrence is named by its time")
     schedule = parse(when, tz)

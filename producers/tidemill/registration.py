@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidemill import fallbacks, limits, validation
+from tidemill import fallbacks, limits, tenants, validation
 from tidemill.breakers.breaker import Breaker
 from tidemill.errors import InvalidInput
 from tidemill.limits import Limit
@@ -29,8 +29,9 @@ def define(
     own_limits: Callable[[str], Sequence[Limit]],
     shared_limits: Sequence[Limit],
     breaker: Breaker | None,
+    tenant_key: str | None = None,
 ) -> Definition:
-    """A task's definition. Raises InvalidInput for what is no function, a wrong name, executor, fallback, limit."""
+    """The definition of a task. Raises InvalidInput for what is no function, and for what does not fit it."""
     if not inspect.isfunction(function):
         raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
     task = validation.task_name(_default_name(function) if name is None else name)
@@ -47,6 +48,7 @@ def define(
         limits=limits.bind(task, function, own_limits(task), shared_limits),
         critical=validation.flag("critical", critical),
         breaker=breaker,
+        tenant_of=None if tenant_key is None else tenants.from_argument(task, function, tenant_key),
         check=checker(function, task),
     )
 

@@ -13,6 +13,7 @@ from tidemill.job import Job
 from tidemill.limits import Limits
 from tidemill.options import Choices, Options
 from tidemill.retry import NO_RETRY, Retry
+from tidemill.tenants import TenantOf
 
 if TYPE_CHECKING:
     from tidemill.breakers import Breaker
@@ -50,6 +51,7 @@ class Definition:
     critical: bool = False
     limits: Limits | None = None
     breaker: Breaker | None = None
+    tenant_of: TenantOf | None = field(default=None, repr=False)
     check: Callable[..., object] = field(default=lambda *_, **__: None, repr=False)
 
 
@@ -137,7 +139,11 @@ class Task(Enqueuer[R], Generic[P, R]):
 
     def _one(self, args: tuple[object, ...], kwargs: Mapping[str, object], options: Options) -> enqueueing.Plan:
         self.definition.check(*args, **kwargs)
-        return self._limited((Call(args, kwargs),), options)
+        return self._plan((Call(args, kwargs),), options)
+
+    def _plan(self, calls: Sequence[Call], options: Options) -> enqueueing.Plan:
+        found = self.definition
+        return enqueueing.Plan(self._client, self.name, options, calls, limits=found.limits, tenant_of=found.tenant_of)
 
     def _many(self, calls: Iterable[Call]) -> enqueueing.Plan:
         found = list(calls)
@@ -145,10 +151,7 @@ class Task(Enqueuer[R], Generic[P, R]):
             if not isinstance(item, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
                 raise InvalidInput(f"enqueue_many takes call(...) objects; item {index} is {item!r}")
             self.definition.check(*item.args, **item.kwargs)
-        return self._limited(found, self.options)
-
-    def _limited(self, calls: Sequence[Call], options: Options) -> enqueueing.Plan:
-        return enqueueing.Plan(self._client, self.name, options, calls, self.definition.limits)
+        return self._plan(found, self.options)
 
     def _after(self, delay: timedelta | float) -> Options:
         return self.options.using({"delay": delay})

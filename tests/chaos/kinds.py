@@ -10,6 +10,9 @@ from chaos import application as app
 
 # Of a producer's first process; later ones come by chance. Each runs several workers into death.
 FIRST_POISON: Final = 60
+# One queue has tenants, and goes by turn; the others have none.
+SHARED_QUEUE: Final = "slow"
+TENANTS: Final = ("acme", "bolt", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,10 @@ def choose(random: random.Random, number: int | None) -> Order:
     if number == FIRST_POISON:
         return _poison(random)
     maker = random.choices(list(_SHARES), list(_SHARES.values()))[0]
-    return maker(random)
+    order = maker(random)
+    if order.task.options.queue == SHARED_QUEUE and "queue" not in order.options:
+        order.options["tenant"] = random.choice(TENANTS)
+    return order
 
 
 def _plain(random: random.Random) -> Order:

@@ -38,6 +38,7 @@ class Order:
     asked: int = 0
     refused: int = 0
     unknown: int = 0
+    asked_by: str = ""
 
     @property
     def is_acked(self) -> bool:
@@ -98,6 +99,7 @@ class History:
         if line["type"] == "invoke":
             order = self.orders.setdefault(job, Order(job, line["kind"], line["t"]))
             order.delay, order.unique = line.get("delay", 0.0), line.get("unique", "")
+            order.asked_by = line["proc"]
             order.asked += 1
             return
         order = self.orders[job]
@@ -115,7 +117,8 @@ class History:
         elif line["type"] == "fail":
             self.refusals[line["why"]] += 1
         for job in line.get("jobs", ()):
-            order = self.orders.setdefault(job, Order(job, "batch", self._batches[line["batch"]]))
+            order = self.orders.setdefault(job, Order(job, line.get("kind", "batch"), self._batches[line["batch"]]))
+            order.asked_by = line["proc"]
             order.asked += 1
             if line["type"] == "ok":
                 order.answers.add(job)

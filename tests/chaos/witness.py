@@ -113,7 +113,14 @@ def work_left(server: Server) -> int:
     for queue in server.client.smembers(KEYS.queues):
         left += int(server.client.zcard(KEYS.wheel(queue.decode())))
         left += sum(int(server.client.xlen(lane)) for lane in KEYS.lanes(queue.decode()))
+        left += in_turn(server, queue.decode())
     return left
+
+
+def in_turn(server: Server, queue: str) -> int:
+    """Jobs that wait for their tenant's turn."""
+    counted = server.client.hmget(KEYS.queue(queue), [f"turns_{lane}" for lane in keys_module.LANES])
+    return sum(int(count or 0) for count in counted)
 
 
 def undocumented_keys(server: Server) -> list[str]:

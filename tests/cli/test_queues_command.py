@@ -99,3 +99,27 @@ def test_a_queue_is_given_a_durability(mill: Tidemill, url: str) -> None:
     assert answer(url, "durability", "default", "aof") == {"queue": "default", "durability": "aof"}
     assert run(url, "durability", "default", "aof").stdout == "default: aof\n"
     assert answer(url, "list")[0]["durability"] == "aof"
+
+
+def test_tenants_are_listed_weighed_and_limited(mill: Tidemill, url: str) -> None:
+    assert run(url, "tenants", "default").stdout == "no tenant waits\n"
+    mill.named("a.task").using(tenant="acme").enqueue_many([call() for _ in range(5)])
+    assert run(url, "weight", "default", "acme", "3").stdout == "default: acme weighs 3\n"
+    assert answer(url, "weight", "default", "", "0.5") == {"queue": "default", "tenant": "", "weight": 0.5}
+    assert run(url, "tenant-limit", "default", "3").stdout == "default: each tenant ≤ 3 jobs\n"
+    limited = answer(url, "tenant-limit", "default", "4", "--tenant=acme")
+    assert limited == {"queue": "default", "tenant": "acme", "limit": 4}
+    found = answer(url, "tenants", "default")
+    assert [(one["name"], one["waiting"], one["limit"], one["weight"]) for one in found] == [
+        ("acme", 3, 4, 3.0),
+        ("", 0, 3, 0.5),
+    ]
+    heads, row, _ = run(url, "tenants", "default").stdout.splitlines()
+    assert heads.split() == ["tenant", "waiting", "limit", "weight"]
+    assert row.split()[1:] == ["3", "4", "3", "acme"]
+    assert len(answer(url, "tenants", "default", "--limit=1")) == 1
+    assert run(url, "tenant-limit", "default").stdout == "default: no limit of each tenant\n"
+    assert run(url, "weight", "default", "acme", "1").stdout == "default: acme weighs 1\n"
+    assert answer(url, "tenants", "default")[0]["weight"] == 1.0
+    for wrong in (("weight", "default", "acme", "1000"), ("tenant-limit", "default", "few"), ("tenants", "Default")):
+        assert run(url, *wrong).exit_code == 2

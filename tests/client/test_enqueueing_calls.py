@@ -306,8 +306,8 @@ WRONG_OPTIONS = [
     ),
     (
         {"color": "red", "queue": "a"},
-        "unknown option color: one of queue, priority, delay, job_id, unique, on_conflict, on_full, "
-        "block_for, expires, result_ttl, retry, timeout, critical",
+        "unknown option color: one of queue, priority, tenant, delay, job_id, unique, on_conflict, "
+        "on_full, block_for, expires, result_ttl, retry, timeout, critical",
     ),
     ({"critical": 1}, "critical must be True or False, not 1"),
 ]

@@ -108,6 +108,26 @@ def _lost_wheel(scene: Scene) -> Job[int]:
     return job
 
 
+def _crowd(scene: Scene) -> Job[int]:
+    """A tenant's job that waits for its turn, behind the tickets of two that are over."""
+    *before, job = [scene.enqueue(tenant="acme") for _ in range(3)]
+    for one in before:
+        one.cancel()
+    return job
+
+
+def _lost_turns(scene: Scene) -> Job[int]:
+    job = _crowd(scene)
+    scene.client.delete(scene.keys.turns(QUEUE, "normal"))
+    return job
+
+
+def _lost_tenant_line(scene: Scene) -> Job[int]:
+    job = _crowd(scene)
+    scene.client.delete(scene.keys.tenant_line(QUEUE, "normal", scene.keys.tenant("acme")))
+    return job
+
+
 def _lost_wheel_and_agenda(scene: Scene) -> Job[int]:
     scene.client.delete(scene.keys.agenda)
     return _lost_wheel(scene)
@@ -288,6 +308,8 @@ DAMAGES: Final = [
     Damage("a wheel was deleted", _lost_wheel, (Kind.NOT_IN_WHEEL,)),
     Damage("a wheel and the agenda were deleted", _lost_wheel_and_agenda, (Kind.NOT_IN_WHEEL,)),
     Damage("a ready stream was deleted", _lost_streams, (Kind.READY_WITHOUT_TICKET,)),
+    Damage("turns were deleted", _lost_turns, (Kind.LINE_WITHOUT_TURN, Kind.TURNS_MISCOUNTED)),
+    Damage("a tenant's line was deleted", _lost_tenant_line, (Kind.READY_WITHOUT_TICKET, Kind.TURNS_MISCOUNTED)),
     Damage("a job runs nowhere", _running_nowhere, (Kind.RUNNING_WITHOUT_TICKET,)),
     Damage("a dead letter is not listed", _not_among_dead, (Kind.NOT_AMONG_DEAD,)),
     Damage("a finished job is not listed", _not_among_finished, (Kind.NOT_AMONG_FINISHED,)),

@@ -25,6 +25,7 @@ workers = st.sampled_from(WORKERS)
 queues = st.sampled_from(QUEUES)
 delays = st.sampled_from((0, LEASE // 2, 2 * LEASE))
 choices = st.integers(0, 1_000)
+tenants = st.sampled_from(("", "", "a" * 16, "b" * 16))
 
 
 class ScriptMachine(RuleBasedStateMachine):
@@ -60,10 +61,10 @@ class ScriptMachine(RuleBasedStateMachine):
         self.enqueue_some(jobs, "q", 0)
         self.come_and_take("w1", slots)
 
-    @rule(jobs=st.integers(2, 5), queue=queues, delay=delays)
-    def enqueue_some(self, jobs: int, queue: str, delay: int) -> None:
+    @rule(jobs=st.integers(2, 5), queue=queues, delay=delays, tenant=tenants)
+    def enqueue_some(self, jobs: int, queue: str, delay: int, tenant: str = "") -> None:
         for _ in range(jobs):
-            self.enqueue(queue, "normal", delay, None, None, "", False, 0)
+            self.enqueue(queue, "normal", delay, None, None, "", False, 0, tenant)
 
     @rule(
         queue=queues,
@@ -74,6 +75,7 @@ class ScriptMachine(RuleBasedStateMachine):
         unique=st.sampled_from(("", "", "", "u1", "u2")),
         again=st.booleans(),
         choice=choices,
+        tenant=tenants,
     )
     def enqueue(
         self,
@@ -85,13 +87,14 @@ class ScriptMachine(RuleBasedStateMachine):
         unique: str,
         again: bool,
         choice: int,
+        tenant: str = "",
     ) -> None:
         job_id = self._any_id(choice) if again and self.ids else f"j{self.ids}"
         self.ids += job_id == f"j{self.ids}"
         now = self.model.now
         job = Job(job_id, queue, "", now + delay, None if expires is None else now + expires, unique)
         job.ttl = DEFAULT_TTL if ttl is None else ttl
-        shared = NewJobs(queue, "t", priority, delay_ms=delay, expires_ms=expires, result_ttl_ms=ttl)
+        shared = NewJobs(queue, "t", priority, delay_ms=delay, expires_ms=expires, result_ttl_ms=ttl, tenants=tenant)
         (answer,) = self.run(self.world.scripts.enqueue(shared, [NewJob(job_id, unique, b"body")], now))
         assert answer == self.model.enqueue(job)
 

@@ -35,12 +35,14 @@ class Load:
         self._count = 0
         self.arrivals: list[Arrival] = []
 
-    async def run(self, enqueue: Enqueue, per_second: float, seconds: float, seed: int = 1) -> None:
-        """Poisson arrivals; returns when the last one is answered."""
+    async def run(
+        self, enqueue: Enqueue, per_second: float, seconds: float, seed: int = 1, *, evenly: bool = False
+    ) -> None:
+        """Poisson arrivals, or one at a time; returns when the last one is answered."""
         chance = random.Random(seed)
         calls = set[asyncio.Task[None]]()
         due, end = time.time(), time.time() + seconds
-        while (due := due + chance.expovariate(per_second)) < end:
+        while (due := due + (1 / per_second if evenly else chance.expovariate(per_second))) < end:
             await asyncio.sleep(max(0.0, due - time.time()))
             call = asyncio.create_task(self.one(enqueue))
             calls.add(call)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from chaos import witness
 from scenarios.scenario import Points
 from servers import Server
+from tidemill.wire.keys import LANES
 
 _EVERY_SECONDS = 0.02
 
@@ -43,9 +44,13 @@ class Sampler(threading.Thread):
         pipeline.zcard(keys.wheel(self._queue))
         for lane in keys.lanes(self._queue):
             pipeline.xlen(lane)
+        for lane in LANES:
+            pipeline.hget(keys.queue(self._queue), f"turns_{lane}")
         pipeline.hget(keys.queue(self._queue), "succeeded")
         *held, ended = pipeline.execute()
-        return Sample(time.time(), sum(held), int(ended or 0), witness.used_memory(self._server))
+        return Sample(
+            time.time(), sum(int(count or 0) for count in held), int(ended or 0), witness.used_memory(self._server)
+        )
 
     def close(self) -> None:
         self._closing.set()

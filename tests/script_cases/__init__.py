@@ -15,6 +15,7 @@ from script_cases import (
     shed,
     steering,
     take,
+    tenants,
     worker,
 )
 from script_state import Case
@@ -33,6 +34,7 @@ _MODULES = (
     shed,
     limits,
     breakers,
+    tenants,
 )
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]

@@ -23,6 +23,7 @@ CALLERS = {
     "bury": "worker",
     "cancel": "producer worker operator",
     "check_consumers": "operator",
+    "check_line": "operator",
     "check_locks": "operator",
     "check_places": "operator",
     "check_queues": "operator",

@@ -122,3 +122,27 @@ def test_a_call_that_finds_nothing_to_do_is_cheap(world: World) -> None:
     for command in idle:
         _warm(world, command)
         assert _commands(world, command) <= 8
+
+
+def _names(world: World, command: Command[Any]) -> set[str]:
+    """The commands that a call runs, by name."""
+    _commands(world, command)
+    found = (name.removeprefix("cmdstat_") for name in world.client.info("commandstats"))
+    return {name for name in found if not name.startswith(("config", "info", "evalsha", "time"))}
+
+
+def test_a_queue_that_has_seen_no_tenant_runs_no_command_for_them(world: World) -> None:
+    world.run(world.scripts.register("w1", 10**9, ["q"], {}, {"pid": "1"}))
+    _warm(world, _enqueue(world, ["first"]))
+    assert _names(world, _enqueue(world, ["second"])) == {"hmget", "exists", "xadd", "hset"}
+    assert _names(world, world.scripts.take("w1", ("q",), 9)) == {"zscore", "hmget", "xreadgroup", "hgetall", "hset"}
+
+
+@pytest.mark.parametrize(("tenants", "each"), [(1, 3), (4, 7)], ids=["one tenant", "four in turn"])
+def test_who_is_let_in_by_turn_costs_a_few_commands_a_job(world: World, tenants: int, each: int) -> None:
+    digests = "".join(f"{number % tenants:016x}" for number in range(BATCH))
+    world.run(world.scripts.register("w1", 10**9, ["q"], {}, {"pid": "1"}))
+    _warm(world, _enqueue(world, ["first", "next", "last"], tenants="f" * 16))
+    assert _commands(world, _enqueue(world, IDS, tenants=digests)) <= 2 * BATCH + 5 + 4 * tenants
+    _warm(world, world.scripts.take("w1", ("q",), 0))
+    assert _commands(world, world.scripts.take("w1", ("q",), BATCH)) <= each * BATCH + 30 + 2 * tenants

@@ -128,6 +128,6 @@ def test_the_table_of_keys_explains_every_key_that_a_script_makes() -> None:
 
 def test_the_table_of_the_record_explains_every_field_that_a_script_touches_and_no_other() -> None:
     text = _code("\n".join(path.read_text() for path in [*FILES, *PIECES]))
-    fields = set(re.findall(r"'([a-z]\d?|li)'", text))
+    fields = set(re.findall(r"'([a-z]\d?|li|te)'", text))
     assert fields - {"j"} == _table(record.__doc__) - {"j"}
     assert "'j', now" in text  # `j` is also the field of a ticket

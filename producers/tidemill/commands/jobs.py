@@ -128,6 +128,7 @@ def details_of(record: Record) -> dict[str, object]:
         "crashes": record.crashes or None,
         "worker": record.lease or None,
         "parked": record.parked or None,
+        "tenant": record.tenant or None,
         "cancel": "requested" if record.cancel_requested else None,
         "progress": record.progress,
         "error": f"{record.error.type}: {record.error.message}" if record.error else None,

@@ -141,6 +141,53 @@ def _limit_in_words(one: LimitFigures) -> str:
     return f"{one.name}  {one.kind}: {most}  used {one.used}  waiting {one.waiting}{lines}"
 
 
+@queues.command("tenants")
+@click.argument("name")
+@click.option("--limit", "most", type=click.IntRange(1, 10_000), default=100, help="So many at most.")
+@url_option
+@json_option
+@pass_context
+def list_tenants(context: Context, name: str, most: int) -> None:
+    """List the tenants that wait for their turn in a queue, those with most jobs first."""
+    found = context.mill.inspect.tenants(name, most)
+    rows = [
+        f"{one.digest:<16} {one.waiting:>9} {one.limit or '':>9} {one.weight:>6g}  {one.name}".rstrip() for one in found
+    ]
+    heads = f"{'tenant':<16} {'waiting':>9} {'limit':>9} {'weight':>6}"
+    context.print([asdict(one) for one in found], lambda: "\n".join([heads, *rows]) if rows else "no tenant waits")
+
+
+@queues.command("weight")
+@click.argument("name")
+@click.argument("tenant")
+@click.argument("weight", type=float)
+@url_option
+@json_option
+@pass_context
+def set_weight(context: Context, name: str, tenant: str, weight: float) -> None:
+    """Choose what a tenant gets of a queue, against the 1 of the others; 1 forgets what was set.
+
+    TENANT "" stands for the jobs without one.
+    """
+    context.mill.inspect.weight(name, tenant or None, None if weight == 1 else weight)
+    context.print({"queue": name, "tenant": tenant, "weight": weight}, lambda: f"{name}: {tenant} weighs {weight:g}")
+
+
+@queues.command("tenant-limit")
+@click.argument("name")
+@click.argument("jobs", type=click.IntRange(0), default=0)
+@click.option("--tenant", help="Only this one, whatever the limit of each is.")
+@url_option
+@json_option
+@pass_context
+def tenant_limit(context: Context, name: str, jobs: int, tenant: str | None) -> None:
+    """Refuse new jobs of a tenant while this many wait for their turn (0: any number)."""
+    context.mill.inspect.tenant_limit(name, jobs or None, tenant)
+    whose = tenant or "each tenant"
+    told = f"{name}: {whose} ≤ {jobs} jobs" if jobs else f"{name}: no limit of {whose}"
+    context.print({"queue": name, "tenant": tenant, "limit": jobs or None}, lambda: told)
+
+
 @queues.command("durability")
 @click.argument("name")
 @click.argument("level", type=click.Choice(LEVELS))

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 _PLACES = ("wheel", "dead", "done")
 _PLACES_OF_LIMITS = ("permits", "called", "line")  # the line last: what left the others makes room for it
-_QUEUE_FAMILIES = frozenset({*_PLACES, "ready", "queue"})
+_QUEUE_FAMILIES = frozenset({*_PLACES, "ready", "queue", "turns", "tenant", "tenants"})
 
 
 class _Check(Protocol[T]):
@@ -123,6 +123,7 @@ class _Examination:
     def _look_at(self, keys: Sequence[str]) -> Operation[None]:
         jobs: list[str] = []
         digests: list[str] = []
+        lines: list[str] = []
         others: list[tuple[str, str]] = []
         for key in keys:
             known = identify(key.removeprefix(self._keys.root))
@@ -134,9 +135,13 @@ class _Examination:
                 others.append((key, known.type))
                 if known.family == "unique":
                     digests.append(known.name)
+                elif known.family == "tenant":
+                    lines.append(key)
                 family = "queue" if known.family in _QUEUE_FAMILIES else known.family
                 self._names.setdefault(family, set()).add(known.name)
         yield from self._types(others)
+        for key in lines:
+            yield from self._line(key)
         if jobs:
             yield from self._records(jobs)
         if digests:
@@ -154,6 +159,14 @@ class _Examination:
         self._records_seen += len(jobs)
         self._add(checked.rows, self._keys.job)
         self._without_ticket.add(checked.needs_ticket)
+
+    def _line(self, key: str) -> Operation[None]:
+        _, queue, lane, tenant = key.removeprefix(self._keys.root).split(":")
+        cursor = ""
+        check = partial(self._scripts.check_line, queue, lane, tenant, page=settings.CHECK_PAGE)
+        while cursor != "0":
+            cursor, rows = yield from self._ask(partial(check, cursor=cursor or "0"))
+            self._add(rows, lambda _: key)
 
     def _queue_names(self) -> Operation[list[str]]:
         names: list[str] = yield self._scripts.queue_names()

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     QUEUE_UNKNOWN = "queue_unknown"
     AGENDA_LATE = "agenda_late"
     LINE_STOPPED = "line_stopped"
+    LINE_WITHOUT_TURN = "line_without_turn"
+    TURNS_MISCOUNTED = "turns_miscounted"
     # What no repair can know how to mend.
     CORRUPT_RECORD = "corrupt_record"
     FOREIGN_TYPE = "foreign_type"
@@ -111,6 +113,10 @@ WORDS: Final[dict[Kind, Words]] = {
     Kind.LINE_STOPPED: Words(
         "jobs wait for the limit, but no scheduler looks after them", "schedulers are told of the line"
     ),
+    Kind.LINE_WITHOUT_TURN: Words(
+        "jobs of a tenant wait for their turn, but the tenant has none: they would never be let in", "gets a turn"
+    ),
+    Kind.TURNS_MISCOUNTED: Words("{} jobs are said to wait for their turn in the lane, which is wrong", "counted"),
     Kind.CORRUPT_RECORD: Words(
         "the record is not one that Tidemill wrote: {}",
         left="left as it is: a worker that comes to its ticket makes a dead letter of it",

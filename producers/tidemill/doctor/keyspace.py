@@ -13,6 +13,7 @@ _PARTS: Final = {
     "lane": "|".join(LANES),
     "limit": r"[rc](?:[0-9a-f]{20}|q\.[a-z0-9_.-]{1,64})",
     "digest": r"[0-9a-f]{32}",
+    "tenant": "[0-9a-f]{16}|-",
     "task": r"[A-Za-z_][A-Za-z0-9_.-]{0,127}",
 }
 

@@ -76,6 +76,14 @@ class Doctoring(Shard):
         arguments = (int(repair), kind, queue, cursor, page)
         return call(load("check_places"), (place,), arguments, lambda reply: (text(reply[0]), _rows(reply[1])))
 
+    def check_line(
+        self, queue: str, lane: str, tenant: str, cursor: str, page: int, *, repair: bool
+    ) -> Command[tuple[str, list[Row]]]:
+        """`tenant`: its digest. Cursors as in `scan`."""
+        keys = (self.keys.turns(queue, lane), self.keys.tenant_line(queue, lane, tenant))
+        arguments = (int(repair), queue, lane, tenant, cursor, page)
+        return call(load("check_line"), keys, arguments, lambda reply: (text(reply[0]), _rows(reply[1])))
+
     def check_tickets(
         self, queue: str, lane: str, cursor: str, page: int, moved_on_ms: int, *, repair: bool
     ) -> Command[CheckedTickets]:

@@ -6,6 +6,9 @@
 | `wheel:<queue>` | zset | id → due ms: delayed jobs, retries, parked jobs | enqueue, retry, park | promote, cancel |
 | `agenda` | zset | queue, or line:<limit> → when to look at its wheel, or line, ms | enqueue, retry | promote, admit |
 | `ready:<queue>:<lane>` | stream | tickets: ids to run now | enqueue, promote | XDEL at settlement; the key: never |
+| `turns:<queue>:<lane>` | zset | tenant that waits → virtual time of its next job; "" → now | enqueue, promote | take |
+| `tenant:<queue>:<lane>:<tenant>` | zset | id → when it came, ms: waits for a turn | enqueue, promote | take, cancel |
+| `tenants:<queue>` | hash | weights, limits and names of tenants | configure | lives with the installation |
 | `dead:<queue>` | zset | id → when it died, ms | bury | sweep: by age and count |
 | `done:<queue>` | zset | id → when to drop it, ms | complete, cancel, expire | sweep; by count at once |
 | `parked:<task>` | zset | id → when parked, ms, for want of a worker that knows the task | park | promote, adopt |
@@ -39,8 +42,11 @@ Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of
 
 `<limit>` is `r` (a rate) or `c` (a concurrency) and a digest of its name and key, or `q.` and the queue whose it is.
 
+A READY job of a queue that has seen a tenant stands in its tenant's line, until it is let in; then it has a ticket, as
+others have at once: see `lua/lib/turns.lua`.
+
 All carry the prefix `tm:{S}:` (S = the shard), so that one script can touch them on a cluster. Text from users (unique
-keys) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so that no name can change a slot.
+keys, tenants) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task rule, so that no name can change a slot.
 """
 
 from __future__ import annotations
@@ -59,6 +65,9 @@ TYPES: Final[Mapping[str, str]] = {
     "wheel:<queue>": "zset",
     "agenda": "zset",
     "ready:<queue>:<lane>": "stream",
+    "turns:<queue>:<lane>": "zset",
+    "tenant:<queue>:<lane>:<tenant>": "zset",
+    "tenants:<queue>": "hash",
     "dead:<queue>": "zset",
     "done:<queue>": "zset",
     "parked:<task>": "zset",
@@ -120,6 +129,15 @@ class Keys:
         """The ready streams of a queue: high, normal, low."""
         return self.ready(queue, "high"), self.ready(queue, "normal"), self.ready(queue, "low")
 
+    def turns(self, queue: str, lane: str) -> str:
+        return f"{self.root}turns:{queue}:{lane}"
+
+    def tenant_line(self, queue: str, lane: str, tenant: str) -> str:
+        return f"{self.root}tenant:{queue}:{lane}:{tenant}"
+
+    def tenants(self, queue: str) -> str:
+        return f"{self.root}tenants:{queue}"
+
     def dead(self, queue: str) -> str:
         return f"{self.root}dead:{queue}"
 
@@ -171,3 +189,8 @@ class Keys:
     def digest(task: str, unique: str) -> str:
         """The unique key of a task as 32 hex characters: user text never stands in a key of Redis."""
         return blake2b(f"{task}\0{unique}".encode(), digest_size=16).hexdigest()
+
+    @staticmethod
+    def tenant(name: str) -> str:
+        """A tenant as 16 hex characters, since a record carries it; "": "-", the jobs without one."""
+        return blake2b(name.encode(), digest_size=8).hexdigest() if name else "-"

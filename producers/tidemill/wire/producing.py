@@ -19,6 +19,7 @@ class NewJobs:
     """What the jobs of one enqueue call share. `due_ms` is unix time; without it, `delay_ms` counts from now.
 
     `limits`: of each job, a line each, or one for all: see `tidemill.limits`.
+    `tenants`: the digest of the tenant of all, one of each joined (of "-" alone: none), or "".
     """
 
     queue: str
@@ -31,6 +32,7 @@ class NewJobs:
     options: bytes = b""
     trace: str = ""
     limits: str = ""
+    tenants: str = ""
 
 
 class NewJob(NamedTuple):
@@ -54,7 +56,7 @@ class Enqueued(NamedTuple):
 
 
 WhenFull = Literal["", "partial", "defer", "shed"]
-Limit = Literal["jobs", "bytes", "age", "deadline"]
+Limit = Literal["jobs", "bytes", "age", "deadline", "tenant"]
 
 
 class Fullness(NamedTuple):
@@ -62,6 +64,7 @@ class Fullness(NamedTuple):
 
     `deadline`: there may be room, but a job would wait for `used` ms, and is to live for `limit`. `thousandths`: of the
     limit, with the new jobs. `until_room_ms`: until less than 85 % are used, if nothing more comes; None: not known.
+    `tenant`: the digest of the one whose limit it is.
     """
 
     thousandths: int
@@ -69,6 +72,7 @@ class Fullness(NamedTuple):
     used: int
     limit: int
     until_room_ms: int | None
+    tenant: str = ""
 
 
 class Full(NamedTuple):
@@ -130,6 +134,7 @@ class Producing(Shard):
             " ".join(keeps),
             when_full,
             shared.limits,
+            shared.tenants,
         ]
         words.extend(chain.from_iterable(jobs))
         return call(load("enqueue"), (self.keys.queue(shared.queue),), tuple(words), _read_enqueued)
@@ -176,7 +181,8 @@ def _read_accepted(reply: Any) -> list[Enqueued] | Unconfirmed:
 
 
 def _fullness(reply: Any) -> Fullness:
-    return Fullness(int(reply[1]), cast(Limit, text(reply[2])), int(reply[3]), int(reply[4]), milliseconds(reply[5]))
+    of, _, tenant = text(reply[2]).partition(":")
+    return Fullness(int(reply[1]), cast(Limit, of), int(reply[3]), int(reply[4]), milliseconds(reply[5]), tenant)
 
 
 def _each(words: Sequence[Any]) -> list[Enqueued]:

@@ -20,6 +20,7 @@ compact allocation. This table is their meaning; `tidemill jobs show` prints the
 | `li` | its limits, and what it takes of each: see `lua/lib/limits.lua` |
 | `i` | when it first came to a limit that made it wait (ms·1000 + n): its turn in the line |
 | `u` | digest of its unique key |
+| `te` | digest of its tenant; `-`: none, in a queue that has seen one |
 | `x` | cancel requested |
 | `y` | why it is parked, or what it waits for |
 | `w` | who waits for it |
@@ -60,6 +61,7 @@ class Record:
     lease: str
     cancel_requested: bool
     parked: str
+    tenant: str
     progress: tuple[float, str] | None
     result: bytes
     error: RemoteError | None
@@ -100,6 +102,7 @@ def from_hash(job_id: str, fields: Mapping[bytes, bytes]) -> Record:
         lease=text(b"l"),
         cancel_requested=b"x" in fields,
         parked=text(b"y"),
+        tenant=text(b"te"),
         progress=read_progress(fields.get(b"m", b"")),
         result=fields.get(b"r", b""),
         error=read_error(fields.get(b"e", b"")),

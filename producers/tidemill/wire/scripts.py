@@ -2,7 +2,7 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py,
+answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py, sharing.py,
 dead_letters.py, doctoring.py, breaking.py.
 """
 
@@ -30,6 +30,7 @@ from tidemill.wire.producing import (
 )
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Shed, Survey
 from tidemill.wire.shard import Kept
+from tidemill.wire.sharing import Sharing
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
 __all__ = [
@@ -71,5 +72,16 @@ __all__ = [
 ]
 
 
-class Scripts(Producing, Working, Effecting, Scheduling, Inspecting, Limiting, DeadLettering, Doctoring, Breaking):
+class Scripts(
+    Producing,
+    Working,
+    Effecting,
+    Scheduling,
+    Inspecting,
+    Limiting,
+    Sharing,
+    DeadLettering,
+    Doctoring,
+    Breaking,
+):
     """Commands for one shard."""

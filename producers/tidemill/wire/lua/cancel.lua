@@ -5,12 +5,12 @@
 -- KEYS  1.. records
 -- ARGV  1 now  2 result ttl ms  3 most kept  then the ids, in the order of the records
 -- returns a state for each job: 'cancelled', 'running' (requested), the terminal state it has already, '' (unknown)
--- include: arguments clock root record expect alarm count drop over retain leave finish event
+-- include: arguments clock root record expect alarm count drop over retain leave finish event ticket turns leave_turns
 local now, kept = clock(ARGV[1]), { ttl = number(ARGV[2]), most = number(ARGV[3]) }
 local records, states, cancelled = {}, {}, {}
 for index = 1, #KEYS do
   expect_key(KEYS[index], root .. 'job:' .. (ARGV[3 + index] or ''))
-  local record = read(ARGV[3 + index], 'q', 'l', 'u', 'w', 'n', 'z')
+  local record = read(ARGV[3 + index], 'q', 'l', 'u', 'w', 'n', 'z', 'p', 'te')
   local state = record[1]
   if (state == 'scheduled' or state == 'ready') and record[2] then
     expect('zset', root .. 'done:' .. record[2])
@@ -28,6 +28,7 @@ for index, key in ipairs(KEYS) do
   elseif record then
     finish('cancelled', record[2], id, now, { unpack(record, 4, 7) }, kept)
     if record[1] == 'scheduled' then redis.pcall('ZREM', root .. 'wheel:' .. record[2], id) end
+    if record[1] == 'ready' and record[9] then leave_turns(record[2], record[8], record[9], id) end
     cancelled[#cancelled + 1] = id
     states[index] = 'cancelled'
   end

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Is every queue known, and its wheel looked at in time? An unknown queue is never swept, nor are its jobs recovered.
+-- Is every queue known, its wheel looked at in time, and what waits for a turn counted? An unknown queue is never swept, nor are its jobs recovered.
 -- KEYS  1 queues  2 agenda
 -- ARGV  1 now  2 1: repair  then names of queues
 -- returns findings
--- include: arguments clock root expect alarm ticket finding
+-- include: arguments clock root expect alarm ticket record count turns finding
 local now, repair = clock(ARGV[1]), ARGV[2] == '1'
 if repair then
   expect('set', KEYS[1])
@@ -23,6 +23,26 @@ local function is_late(queue, due)
   return not looked_at or tonumber(looked_at) > math.max(tonumber(due), now)
 end
 
+-- Of more tenants than this the count is not looked at: it would take the server for too long.
+local MOST_TENANTS = 5000
+
+local function check_counts(queue)
+  if redis.pcall('HEXISTS', root .. 'queue:' .. queue, 'tenants') ~= 1 then return end
+  for lane in pairs(LANES) do
+    local turns, lines = turn_keys(queue, lane)
+    local seen, tenants = whole(redis.pcall('HGET', root .. 'queue:' .. queue, 'turns_' .. lane), 0), 0
+    local found = redis.pcall('ZRANGE', turns, 0, MOST_TENANTS)
+    for _, tenant in ipairs(found) do
+      local jobs = tenant ~= '' and redis.pcall('ZCARD', lines .. tenant) or 0
+      tenants = tenants + (type(jobs) == 'number' and jobs or 0)
+    end
+    if not found.err and #found <= MOST_TENANTS and tenants ~= seen then
+      report('turns_miscounted', lane, text_of(seen), repair)
+      if repair then redis.call('HSET', root .. 'queue:' .. queue, 'turns_' .. lane, tenants) end
+    end
+  end
+end
+
 for i = 3, #ARGV do
   local queue = ARGV[i]
   if redis.pcall('SISMEMBER', KEYS[1], queue) == 0 and has_keys(queue) then
@@ -34,5 +54,6 @@ for i = 3, #ARGV do
     report('agenda_late', queue, '', repair)
     if repair then set_due(queue, first[2]) end
   end
+  check_counts(queue)
 end
 return findings

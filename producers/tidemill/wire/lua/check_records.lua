@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Do records stand where their state says? Finds those that do not, and puts them there when told to.
 -- The place of a READY or RUNNING job is its ticket, which can't be looked up by the job's id: such jobs are returned,
--- and check_tickets.lua has to see their tickets.
+-- and check_tickets.lua has to see their tickets. Not so a READY one that waits for its turn: that stands in its line.
 -- KEYS  1 agenda  2 expiring
 -- ARGV  1 now  2 1: repair  3 result ttl ms  then ids
 -- returns {findings, jobs that need a ticket: id, queue, holder ('' unless running), mark}
--- include: arguments clock root record expect alarm expiry unique finding mark
+-- include: arguments clock root record expect alarm expiry unique finding mark ticket count turns
 local now, repair, ttl = clock(ARGV[1]), ARGV[2] == '1', number(ARGV[3])
 local with_ticket = {}
 if repair then expect('zset', KEYS[1], KEYS[2]) end
@@ -55,7 +55,14 @@ local function check_expiry(id, expires)
   if repair then expire_again(id, expires) end
 end
 
+local function is_in_line(id, record)
+  if record[1] ~= 'ready' or not record[15] then return false end
+  local _, lines = turn_keys(record[6], LANES[record[14]] or 'normal')
+  return not is_missing(lines .. record[15], id)
+end
+
 local function needs_ticket(id, record)
+  if is_in_line(id, record) then return end
   local holder = record[1] == 'running' and record[2] or ''
   for _, word in ipairs({ id, record[6], holder, mark_of(record) }) do with_ticket[#with_ticket + 1] = word end
 end
@@ -71,7 +78,7 @@ end
 
 for i = 4, #ARGV do
   local id = ARGV[i]
-  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'd', 'f', 'n', 'u', 'z', 'li', 'i')
+  local record = examine(id, 'l', 'a', 'v', 'c', 'q', 'd', 'f', 'n', 'u', 'z', 'li', 'i', 'p', 'te')
   local state, queue = record[1], record[6]
   local waits = state == 'scheduled' or state == 'ready'
   if record.corrupt or (state and not queue) then

@@ -3,10 +3,11 @@
 -- The agenda keeps the time at which this queue is to be looked at again: its earliest due time, or now when more are
 -- due. So among many queues with due jobs each gets its turn, and one that is full never hides those behind it.
 -- Who has to wait for a limit, since others stand in its line, goes behind them: he stays SCHEDULED.
+-- Where jobs wait for their turn it is looked at all the while, so that they go on though tickets were lost.
 -- KEYS  1 wheel  2 agenda
 -- ARGV  1 now  2 queue  3 most jobs in one call  4 high-water mark of the ready streams (jobs)
 -- returns {promoted, next due ms ('' = wheel empty), 1 if more are due now, 1 if the ready streams are full}
--- include: arguments clock root record expect alarm ticket leave join
+-- include: arguments clock root record expect alarm ticket leave join count turns join_turns let_in_turns
 local now, queue, room = clock(ARGV[1]), ARGV[2], number(ARGV[4])
 expect_key(KEYS[1], root .. 'wheel:' .. queue)
 expect('zset', KEYS[2])
@@ -23,7 +24,7 @@ local function line_of(li)
 end
 
 for _, id in ipairs(due) do
-  local record = examine(id, 'p', 'y', 't', 'li', 'i')
+  local record = examine(id, 'p', 'y', 't', 'li', 'i', 'te')
   local line = record[1] == 'scheduled' and record[5] and line_of(record[5])
   if record[1] == 'scheduled' and record[3] and record[4] then
     redis.pcall('ZREM', root .. 'parked:' .. record[4], id)
@@ -32,7 +33,11 @@ for _, id in ipairs(due) do
     local turn = whole(record[6]) and record[6] or text_of(last_turn(line, now))
     join_line(queue, id, line, turn, 'it waits for its turn behind others')
   elseif record[1] == 'scheduled' then
-    issue_ticket(queue, record[2], id)
+    if record[7] then
+      join_turns(queue, record[2], record[7], id, now)
+    else
+      issue_ticket(queue, record[2], id)
+    end
     redis.call('HSET', root .. 'job:' .. id, 's', 'ready')
     if record[3] then redis.call('HDEL', root .. 'job:' .. id, 'y') end
     promoted = promoted + 1
@@ -43,11 +48,13 @@ for _, id in ipairs(due) do
   -- Any other state: a place whose record is gone or elsewhere (a foreign hand); the place goes, nothing runs.
 end
 if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
+joined_turns(now)
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if not first[2] then
-  redis.call('ZREM', KEYS[2], queue)
-  return { promoted, '', 0, 0 }
+local more = first[2] and tonumber(first[2]) <= now
+local next_look = more and now or first[2]
+if let_in_spare(queue) and (not next_look or tonumber(next_look) > now + LOOK_AT_TURNS_MS) then
+  next_look = now + LOOK_AT_TURNS_MS
 end
-local more = tonumber(first[2]) <= now
-redis.call('ZADD', KEYS[2], more and now or first[2], queue)
+if next_look then redis.call('ZADD', KEYS[2], next_look, queue) else redis.call('ZREM', KEYS[2], queue) end
+if not first[2] then return { promoted, '', 0, 0 } end
 return { promoted, first[2], more and 1 or 0, (more and room - #gone <= 0) and 1 or 0 }

@@ -6,7 +6,7 @@
 -- returns for each job {'ready'} | {'conflict', id of the unique key's holder} | {'changed'}: it has died again since |
 --         {'full'}: its queue has no room | {state} when it is not a dead letter that can run ('' = unknown, 'corrupt' =
 --         its record is none of ours)
--- include: arguments clock root record expect ticket age admission event unique create audit
+-- include: arguments clock root record expect alarm ticket age admission event unique count turns join_turns create audit
 local now, hand = clock(ARGV[1]), { unpack(ARGV, 2, 5) }
 local answers, letters, locked = {}, {}, {}
 local is_limited, rooms = ARGV[6] == '1', {}
@@ -20,7 +20,8 @@ local function is_full(queue)
   if not room then
     local settings = redis.call(
       'HMGET', root .. 'queue:' .. queue,
-      'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest'
+      'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest',
+      'turns_high', 'turns_normal', 'turns_low'
     )
     room = { admission = admission_of(queue, settings, now), mean = whole(settings[5], 0), jobs = 0 }
     rooms[queue] = room
@@ -46,7 +47,7 @@ end
 for i = 7, #ARGV, 3 do
   local id = ARGV[i]
   expect_key(KEYS[(i - 1) / 3], root .. 'job:' .. id)
-  local record = read(id, 'q', 'p', 'u', 'a', 'f')
+  local record = read(id, 'q', 'p', 'u', 'a', 'f', 'te')
   local answer = letters[id] and { 'ready' } or answer_for(record, ARGV[i + 1])
   if answer[1] == 'ready' and record[1] == 'dead' and not letters[id] then
     expect('stream', stream_of(record[2], record[3]))
@@ -67,7 +68,11 @@ audit('edit', now, hand, edited)
 for _, id in ipairs(letters) do
   local record, body = unpack(letters[id])
   local key = root .. 'job:' .. id
-  issue_ticket(record[2], record[3], id)
+  if record[7] then
+    join_turns(record[2], record[3], record[7], id, now)
+  else
+    issue_ticket(record[2], record[3], id)
+  end
   if record[4] then redis.call('SET', root .. 'unique:' .. record[4], id) end
   local fields = { 's', 'ready', 'c', now, 'v', whole(record[5], 0) }
   if body ~= '' then
@@ -78,5 +83,6 @@ for _, id in ipairs(letters) do
   redis.call('HDEL', key, 'f', 'k', 'd', 'x', 'n', 'w')
   redis.pcall('ZREM', root .. 'dead:' .. record[2], id)
 end
+joined_turns(now)
 event('requeue', letters)
 return answers

@@ -64,16 +64,17 @@ local function take_out(stream, wanted)
   return #entries - returned
 end
 
+-- What waits for its tenant's turn is not counted: it has no ticket that could be taken out.
 local settings = redis.call(
-  'HMGET', KEYS[2], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest',
-  unpack(BY_LANE)
+  'HMGET', KEYS[2], 'known', 'durability', 'limit', 'limit_bytes', 'mean_bytes', 'limit_age_ms', 'oldest'
 )
+local debts = redis.call('HMGET', KEYS[2], unpack(BY_LANE))
 local has_age = whole(settings[6]) ~= nil
 if has_age then settings[7] = string.format('%.0f %.0f', oldest_age(), now) end
 local admission = admission_of(queue, settings, now)
 local displaced, total = {}, 0
 for index = 1, #BY_LANE do
-  displaced[index] = whole(settings[7 + index], 0)
+  displaced[index] = whole(debts[index], 0)
   total = total + displaced[index]
 end
 local excess, which = 0, ''

@@ -10,7 +10,7 @@
 --         {'ok', paused, missing, jobs, now}: paused = indexes of the settings of paused queues, missing = indexes of
 --         streams without a group, a job = {stream index, entry, id, attempt, uncounted, then t b b1 b2 b3 o k c d g e
 --         of its record, and n and li where it has one}
--- include: arguments clock root record ticket alarm expiry count drop over retain leave limits join let_in finish bury event limiter
+-- include: arguments clock root record ticket alarm expiry count drop over retain leave limits join let_in finish bury event limiter turns let_in_turns
 local now, incarnation = clock(ARGV[1]), ARGV[2]
 local slots, low, normal = number(ARGV[3]), number(ARGV[4]), number(ARGV[5])
 expect_rows(8, 3)
@@ -144,7 +144,12 @@ end
 local MOST_REFUSED = 60
 local function is_enough() return limiter and limiter.refused >= MOST_REFUSED end
 
+-- Of a queue that has seen a tenant, what is taken now is let in now.
+local is_shared, LANES_BY_KEY = {}, { 'high', 'normal', 'low' }
+
 local function deliver(index, most)
+  local lane = (index - 2) % 4
+  if is_shared[index - lane] then let_in_turns(queue_of(index), LANES_BY_KEY[lane], math.max(most, 0)) end
   local started, left = 0, most
   while left > 0 and not is_enough() do
     local page = (limiter or had_to_wait[queue_of(index)]) and math.min(left, MOST_REFUSED) or left
@@ -185,8 +190,8 @@ end
 
 local is_paused = {}
 for settings = 2, #KEYS, 4 do
-  local found = redis.call('HMGET', KEYS[settings], 'paused', 'rate', 'concurrency', 'limited')
-  is_paused[settings] = found[1] ~= false
+  local found = redis.call('HMGET', KEYS[settings], 'paused', 'rate', 'concurrency', 'limited', 'tenants')
+  is_paused[settings], is_shared[settings] = found[1] ~= false, found[5]
   if found[4] then had_to_wait[queue_of(settings + 1)] = true end
   if found[2] or found[3] then
     local queue = queue_of(settings + 1)

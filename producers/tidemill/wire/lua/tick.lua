@@ -6,7 +6,7 @@
 -- ARGV  1 now  2 name  3 due seen ms  4 next ms  5 queue  6 task  7 priority  8 lives for ms ('' = does not expire)
 --       9 result ttl ms ('' = default)  10 options  11 body  then the ids to make
 -- returns the number of jobs made; -1 when another scheduler was first
--- include: arguments clock root record expect alarm ticket expiry create
+-- include: arguments clock root record expect alarm ticket expiry count turns join_turns create tenant
 local now, queue = clock(ARGV[1]), ARGV[5]
 local seen = redis.call('ZSCORE', KEYS[1], ARGV[2])
 if not seen or tonumber(seen) ~= number(ARGV[3]) then return -1 end
@@ -23,13 +23,14 @@ if #ARGV > 11 then
   redis.call('SADD', root .. 'queues', queue)
   redis.call('HSET', KEYS[2], 'known', 1)
 end
-local made = 0
+local made, tenant = 0, redis.call('HGET', KEYS[2], 'tenants') and NO_TENANT or nil
 for i = 12, #ARGV do
   if not read(ARGV[i])[1] then
-    create(job, ARGV[i], '', ARGV[11], now)
+    create(job, ARGV[i], '', ARGV[11], now, tenant)
     made = made + 1
   end
 end
+joined_turns(now)
 redis.call('ZADD', KEYS[1], next_ms, ARGV[2])
 if job.expires and made > 0 then announce_expiry(job.expires) end
 return made

@@ -7,7 +7,8 @@
 -- queue takes jobs that can wait until there is room; for so long while that is not known.
 local PRESSURE, ALL, MOST_DEFERRED, DEFER_MS = 850, 1000, 2000, 1000
 
--- `settings`: known, durability, limit, limit_bytes, mean_bytes, limit_age_ms, oldest; nil: no limit is set.
+-- `settings`: known, durability, limit, limit_bytes, mean_bytes, limit_age_ms, oldest, and how many wait for their turns in
+-- each lane; nil: no limit is set.
 local function admission_of(queue, settings, now)
   local limits = { jobs = whole(settings[3]), bytes = whole(settings[4]), age = whole(settings[6]) }
   if not (limits.jobs or limits.bytes or limits.age) then return nil end
@@ -15,6 +16,7 @@ local function admission_of(queue, settings, now)
   local key, admission = root .. 'queue:' .. queue, {}
   local held = redis.call('ZCARD', root .. 'wheel:' .. queue)
   for lane in pairs(LANES) do held = held + redis.call('XLEN', root .. 'ready:' .. queue .. ':' .. lane) end
+  for i = 8, 10 do held = held + whole(settings[i], 0) end
 
   local function used(jobs, bytes) return { jobs = held + jobs, bytes = held * mean + bytes, age = age } end
 

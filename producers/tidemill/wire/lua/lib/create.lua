@@ -46,7 +46,8 @@ end
 
 -- The place comes before the record: should the place be of a foreign type, nothing has been written, and a call that
 -- is repeated does not find a record that says "already there" for a job that is nowhere.
-local function create(job, id, unique, body, now)
+-- `tenant`: of a queue that has seen one: see turns.lua.
+local function create(job, id, unique, body, now, tenant)
   if not job.fields then
     job.fields = shared_fields(job, now)
     job.shared, job.stream, job.due_text = #job.fields, stream_of(job.queue, job.priority), text_of(job.due)
@@ -58,6 +59,8 @@ local function create(job, id, unique, body, now)
     job.tail.turn = job.tail.turn + 1
   elseif job.due > now then
     redis.call('ZADD', root .. 'wheel:' .. job.queue, job.due_text, id)
+  elseif tenant then
+    join_turns(job.queue, job.priority, tenant, id, now)
   else
     add_ticket(job.stream, id)
   end
@@ -70,6 +73,10 @@ local function create(job, id, unique, body, now)
   end
   if turn then
     fields[last + 1], fields[last + 2] = 'i', turn
+    last = last + 2
+  end
+  if tenant then
+    fields[last + 1], fields[last + 2] = 'te', tenant
     last = last + 2
   end
   redis.call('HSET', root .. 'job:' .. id, unpack(fields, 1, last))
