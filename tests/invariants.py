@@ -153,7 +153,7 @@ def _turns(state: State) -> Iterator[str]:
         if min(times.values()) < times.get("", 0) or not waiting.get((queue, lane)):
             yield f"turns:{name} is {times}"
     for queue, found in _places(state, "queue:"):
-        settings = cast("Fields", found) if isinstance(found, dict) else {}
+        settings: Fields = cast("Fields", found) if isinstance(found, dict) else {}
         for lane in ("high", "normal", "low"):
             counted = settings.get(f"turns_{lane}", "0")
             if counted != str(waiting.get((queue, lane), 0)):

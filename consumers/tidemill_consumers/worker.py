@@ -210,7 +210,7 @@ class Worker:
         if self.settings.concurrency_limiter != settings.CONCURRENCY_LIMITER:
             description["limiter"] = self.settings.concurrency_limiter
         limits = {task.name: task.limits.allowed if task.limits else "" for task in self._tasks.values()}
-        self._link.run_all(self._scripts.declare_limits(limits))
+        self._link.run(self._scripts.declare_limits(limits))
         self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
         self._publish()
 

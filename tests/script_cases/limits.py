@@ -610,4 +610,18 @@ CHECK = [
     ),
 ]
 
-CASES = [*CHECK, *CONFINE, *TAKE, *SETTLE, *ADMIT, *ENQUEUE]
+DECLARE = [
+    Case(
+        "declare_limits",
+        "tasks get limits, lose them, and keep those of others",
+        {"limits": {"t": "r2000:5:t", "other": "c2:pay"}},
+        lambda world: world.scripts.declare_limits({"new": "c7:pay", "t": ""}),
+        {"limits": {"new": "c7:pay", "other": "c2:pay"}},
+        1,
+    ),
+    Case(
+        "declare_limits", "tasks without limits leave nothing", {}, lambda w: w.scripts.declare_limits({"t": ""}), {}, 1
+    ),
+]
+
+CASES = [*DECLARE, *CHECK, *CONFINE, *TAKE, *SETTLE, *ADMIT, *ENQUEUE]

@@ -32,6 +32,7 @@ CALLERS = {
     "check_workers": "operator",
     "complete": "worker",
     "confine": "worker",
+    "declare_limits": "worker",
     "configure": "operator",
     "declare": "producer worker operator",
     "discard": "operator",

@@ -237,3 +237,16 @@ def test_the_permit_of_a_killed_worker_is_free_when_its_jobs_are_recovered(
     assert len(lines(journal)) == 3
     assert limits_mill.doctor().healthy
     limits_mill.close()
+
+
+def test_a_worker_whose_tasks_have_limits_comes_to_drain_a_full_server(own_server: Server) -> None:
+    with Tidemill(own_server.url) as mill:
+
+        @mill.task(rate="1000/s", concurrency=2)
+        def work() -> int:
+            return 1
+
+        jobs = [work.enqueue() for _ in range(5)]
+        own_server.client.config_set("maxmemory", 1)
+        with running_worker(mill):
+            assert [job.result(timeout=30) for job in jobs] == [1] * 5

@@ -134,12 +134,10 @@ class Working(Shard):
         keys = (self.keys.workers, self.keys.worker(incarnation))
         return call(load("end_lease"), keys, (now_ms, incarnation, how), int)
 
-    def declare_limits(self, limits: Mapping[str, str]) -> list[Command[int]]:
+    def declare_limits(self, limits: Mapping[str, str]) -> Command[int]:
         """What the limits of each task allow; "": it has none."""
-        some = [word for task, allowed in limits.items() if allowed for word in (task, allowed)]
-        none = [task for task, allowed in limits.items() if not allowed]
-        commands = [Command(("HSET", self.keys.limits, *some), int)] if some else []
-        return [*commands, Command(("HDEL", self.keys.limits, *none), int)] if none else commands
+        rows = tuple(word for row in limits.items() for word in row)
+        return call(load("declare_limits"), (self.keys.limits,), rows, int)
 
     def adopt(self, task: str, page: int, now_ms: Argument = "") -> Command[int]:
         return call(load("adopt"), (self.keys.parked(task),), (now_ms, page), int)
