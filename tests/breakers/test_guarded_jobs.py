@@ -65,6 +65,7 @@ def test_failures_open_it_and_jobs_wait_without_spending_an_attempt_until_it_is_
         assert guarded_app.other.enqueue().result(timeout=20) == "other"
         (dependency / "down").unlink()
         app.breakers.open("pay", duration=0.1)
+        eventually(lambda: BREAKER.retry_after < 10, "the worker has heard of it")
         jobs.append(task.enqueue(str(dependency)))  # the others are due in a minute, or when it closes
         assert all(job.result(timeout=30) for job in jobs)
         assert [job.refresh().attempt for job in jobs] == [1] * 6
