@@ -60,7 +60,7 @@ class Cache(Generic[K, V]):
     max_entries: at least 1. max_bytes: the sum of what `put` is told; None: not bounded.
     ttl_seconds: how long an entry may be used, unless `put` says otherwise; None: for ever.
     on_evict: called with key, value and reason after an entry has gone, by the thread whose call made it go, without
-    the lock. What it raises leaves that call; the cache is in order by then.
+    the lock; not for a value that `put` did not keep. What it raises leaves that call; the cache is in order by then.
     Raises ValueError for a bound below 1 and for a time that is not above 0.
     """
 
@@ -171,7 +171,7 @@ class Cache(Generic[K, V]):
                 self._entries[key] = entry
                 self._bytes += size_bytes
                 self._follow([entry])
-                self._make_room(gone)
+                self._make_room(key, gone)
             is_held = key in self._entries
         self._tell(gone)
         return is_held
@@ -236,14 +236,14 @@ class Cache(Generic[K, V]):
         expert = self._leader.expert
         self._surplus = deque(key for key in self._entries if key not in expert)
 
-    def _make_room(self, gone: list[tuple[K, V, Reason]]) -> None:
-        """What the leader would hold fits, so what has to go is surplus."""
+    def _make_room(self, newcomer: K, gone: list[tuple[K, V, Reason]]) -> None:
+        """What the leader would hold fits, so what has to go is surplus. A newcomer that goes has never been held."""
         while len(self._entries) > self._max_entries or (self._max_bytes is not None and self._bytes > self._max_bytes):
             key = self._surplus.popleft()
             if key in self._leader.expert:
                 continue
             entry = self._take_out(key)
-            if entry is not None:
+            if entry is not None and key != newcomer:
                 self._evicted += 1
                 gone.append((key, entry.value, "full"))
 
