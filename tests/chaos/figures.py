@@ -108,6 +108,9 @@ def report(outcome: Outcome) -> Iterator[str]:
     yield f"healthy, buried   {by_invariant['I10']}"
     again_after = recoveries(history)
     yield f"recovery          {percentiles([one.net_seconds for one in again_after])}"
+    # A suspect runs alone, so it waits until a worker is idle: that is no recovery that is late.
+    healthy = [one.net_seconds for one in again_after if one.kind != "poison"]
+    yield f"  but for poison  {percentiles(healthy)}"
     yield f"  with outages    {percentiles([one.seconds for one in again_after])}"
     for one in sorted(again_after, key=lambda one: -one.seconds)[:_SLOWEST]:
         yield f"  among slowest   {one}"
