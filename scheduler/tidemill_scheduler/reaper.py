@@ -87,32 +87,32 @@ class Reaper:
                 continue
             if queues is None:
                 queues = self._link.run(self._scripts.queue_names())
-            if not self._recover(incarnation, queues, how):
+            if not self._recover(incarnation, queues, lease_end_ms, how):
                 waits.append(settings.FAILED_RETRY_MS)
         if not waits:
             return None
         # A worker that has to be waited for does not keep those whose lease ends earlier from being recovered.
         return min([*waits, *(lease_end_ms - now_ms for _, lease_end_ms in leases if lease_end_ms > now_ms)])
 
-    def _recover(self, incarnation: str, queues: list[str], how: str = "") -> bool:
-        """`how`: what its process died of, if that is known. False: the server refused a part of it, and the worker is
-        not forgotten."""
+    def _recover(self, incarnation: str, queues: list[str], judged_ms: int | None, how: str = "") -> bool:
+        """`judged_ms`: the end of the lease that was found to be over; None: it has none. `how`: what its process died
+        of, if that is known. False: the server refused a part of it, and the worker is not forgotten."""
         complete = True
         for queue in queues:
-            moved = self._all_of(incarnation, queue, how)
+            moved = self._all_of(incarnation, queue, judged_ms, how)
             if moved == _LIVES:  # it was only late, and has renewed its lease meanwhile
                 return True
             complete = complete and moved is not None
         if complete:
-            self._link.run(self._scripts.retire(incarnation, queues, if_over=True))
+            self._link.run(self._scripts.retire(incarnation, queues, if_over=True, judged_ms=_argument(judged_ms)))
         return complete
 
-    def _all_of(self, incarnation: str, queue: str, how: str) -> int | None:
+    def _all_of(self, incarnation: str, queue: str, judged_ms: int | None, how: str) -> int | None:
         """Page after page; None if the server refused: a queue whose keys were damaged must not keep the others."""
         moved = settings.RECOVER_PAGE
         try:
             while moved >= settings.RECOVER_PAGE:
-                moved = self._page(incarnation, queue, how)
+                moved = self._page(incarnation, queue, judged_ms, how)
         except ServerUnavailable:
             raise
         except TidemillError as error:
@@ -131,18 +131,23 @@ class Reaper:
         if now >= self._look_at:
             queues = self._link.run(self._scripts.queue_names())
             for incarnation, left_ms in self._link.run(self._scripts.departed()):
-                if self._recover(incarnation, queues) and now_ms - left_ms > settings.LAST_READ_MS:
+                if self._recover(incarnation, queues, None) and now_ms - left_ms > settings.LAST_READ_MS:
                     self._link.run(self._scripts.retire(incarnation, queues, if_over=True, forget=True))
             self._look_at = now + settings.LAST_READ_LOOK_MS / 1000
         return max(0.0, self._look_at - now) * 1000
 
-    def _page(self, incarnation: str, queue: str, how: str) -> int:
+    def _page(self, incarnation: str, queue: str, judged_ms: int | None, how: str) -> int:
         times = settings.MAX_CRASHES + 1
         message = f"its worker died {times} times while it ran, {incarnation} the last time"
         error = RemoteError("worker_lost", f"{message}: {how or _UNSEEN_DEATH}")
         found = self._link.run(
             self._scripts.recover(
-                incarnation, queue, settings.RECOVER_PAGE, settings.MAX_CRASHES, record.write_error(error)
+                incarnation,
+                queue,
+                settings.RECOVER_PAGE,
+                settings.MAX_CRASHES,
+                record.write_error(error),
+                judged_ms=_argument(judged_ms),
             )
         )
         for job_id in found.ready:
@@ -152,6 +157,10 @@ class Reaper:
         if found.ready:
             telemetry.jobs_recovered(queue, len(found.ready))
         return found.moved
+
+
+def _argument(judged_ms: int | None) -> str | int:
+    return "" if judged_ms is None else judged_ms
 
 
 def _lease_ms(described: Mapping[str, str]) -> int:

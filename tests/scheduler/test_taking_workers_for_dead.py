@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -104,9 +105,29 @@ def test_a_worker_that_renews_its_lease_in_the_last_moment_keeps_it(
     )
     recover = Scripts.recover
 
-    def renew_first(self: Scripts, incarnation: str, *rest: object) -> object:
+    def renew_first(self: Scripts, incarnation: str, *rest: Any, **named: Any) -> object:
         link.run(scripts.renew("worker", 60_000, ["default"], []))
-        return recover(self, incarnation, *rest)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        return recover(self, incarnation, *rest, **named)
+
+    monkeypatch.setattr(Scripts, "recover", renew_first)
+    server_is_up_for(monkeypatch, seconds=100)
+    Reaper(link, scripts).run(now_ms(mill))
+    assert names(mill) == ["worker"]
+
+
+def test_a_lease_that_was_renewed_and_looks_over_after_a_jump_of_the_clock_is_not_the_one_that_was_judged(
+    mill: Tidemill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler that stands still between its judgement and its act: the jump makes the new lease look old."""
+    register(mill, "worker")
+    link, scripts = mill.client.link, mill.client.scripts
+    eventually(lambda: mill.inspect.workers()[0].lease_end_ms < now_ms(mill), "its lease is over")
+    recover = Scripts.recover
+
+    def renew_first(self: Scripts, incarnation: str, *rest: Any, **named: Any) -> object:
+        link.run(scripts.renew("worker", 1, ["default"], []))
+        eventually(lambda: mill.inspect.workers()[0].lease_end_ms < now_ms(mill), "it looks over")
+        return recover(self, incarnation, *rest, **named)
 
     monkeypatch.setattr(Scripts, "recover", renew_first)
     server_is_up_for(monkeypatch, seconds=100)

@@ -270,6 +270,22 @@ RETIRE = [
     ),
     Case(
         "retire",
+        "a lease that was renewed since it was judged is not over, whatever the clock says after a jump",
+        {"workers": {"w1": NOW - 5}, **EMPTY},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, judged_ms=NOW - 9, now_ms=NOW),
+        {"workers": {"w1": NOW - 5}, **EMPTY},
+        -1,
+    ),
+    Case(
+        "retire",
+        "the lease that was judged is over",
+        {"workers": {"w1": NOW - 5}, **EMPTY},
+        lambda world: world.scripts.retire("w1", ["q"], if_over=True, judged_ms=NOW - 5, now_ms=NOW),
+        {**EMPTY, "departed": {"w1": NOW}},
+        0,
+    ),
+    Case(
+        "retire",
         "after the last look nothing is left of it",
         {**EMPTY, "departed": {"w1": NOW - 70_000, "w2": NOW - 9}},
         lambda world: world.scripts.retire("w1", ["q"], if_over=True, forget=True, now_ms=NOW),
@@ -307,6 +323,14 @@ RECOVER = [
         {"workers": {"w1": NOW + 1}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
         _recover(),
         {"workers": {"w1": NOW + 1}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
+        Recovered(-1, [], []),
+    ),
+    Case(
+        "recover",
+        "a lease that was renewed since it was judged is not over, whatever the clock says after a jump",
+        {"workers": {"w1": NOW - 5}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
+        lambda world: world.scripts.recover("w1", "q", 10, 3, b"worker_lost", now_ms=NOW, judged_ms=NOW - 9),
+        {"workers": {"w1": NOW - 5}, **EMPTY, "ready:q:normal": tickets("a@w1"), "job:a": RUNNING},
         Recovered(-1, [], []),
     ),
     Case(

@@ -109,6 +109,7 @@ def _note_creation(change: Change, asked: Asked, after: str, ledger: Ledger) -> 
         if change.script == "tick":
             raise Violation(f"the occurrence {asked.id} was made twice")
         ledger.sometimes["made again after retention"] += 1
+        asked.remade = any(ticket.job_id == asked.id for ticket in change.before.tickets)
     asked.made, asked.dropped = True, False
 
 

@@ -26,6 +26,7 @@ class Asked:
     made: bool = False  # its record was seen
     acked: bool = False
     dropped: bool = False  # retention has forgotten it since
+    remade: bool = False  # and it was made again while a ticket of the former one lay there, unread
     ended: str = ""
     may_cancel: bool = False
     may_expire: bool = False

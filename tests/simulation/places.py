@@ -19,7 +19,7 @@ def check(found: Snapshot, ledger: Ledger, latest_ms: int) -> None:
         tickets[ticket.job_id].append(ticket)
     for job_id, fields in found.records.items():
         if not ledger.jobs[job_id].damaged:
-            _check_place(job_id, fields, found, tickets[job_id])
+            _check_place(ledger.jobs[job_id], fields, found, tickets[job_id])
             _check_holder(fields, tickets[job_id], ledger.jobs[job_id])
             _check_indexes(job_id, fields, found)
             _check_parked(job_id, fields, found, latest_ms)
@@ -28,21 +28,23 @@ def check(found: Snapshot, ledger: Ledger, latest_ms: int) -> None:
     _check_locks(found, ledger)
 
 
-def _check_place(job_id: str, fields: Fields, found: Snapshot, tickets: list[Ticket]) -> None:
+def _check_place(asked: Asked, fields: Fields, found: Snapshot, tickets: list[Ticket]) -> None:
+    job_id = asked.id
     due = found.wheel[fields.queue].get(job_id)
     if (fields.state == "scheduled") != (due is not None):
         raise Violation(f"{job_id} is {fields.state}, and {'not ' if due is None else ''}in the wheel")
     if due is not None and str(due) != fields.due:
         raise Violation(f"{job_id} is due at {fields.due}, but stands in the wheel at {due}")
     if fields.state in ("ready", "running"):
-        if len(tickets) != 1:
+        # A ticket stays until it is read, also that of a former job of the same id; either may start this one.
+        if len(tickets) != 1 and not (tickets and asked.remade):
             raise Violation(f"{job_id} is {fields.state}, and has {len(tickets)} tickets")
-        if (tickets[0].queue, tickets[0].lane) != (fields.queue, fields.lane):
+        if (fields.queue, fields.lane) not in [(ticket.queue, ticket.lane) for ticket in tickets]:
             raise Violation(f"{job_id}'s ticket is in {tickets[0].queue}:{tickets[0].lane}")
 
 
 def _check_holder(fields: Fields, tickets: list[Ticket], asked: Asked) -> None:
-    if fields.state != "running" or tickets[0].holder == fields.lease:
+    if fields.state != "running" or any(ticket.holder == fields.lease for ticket in tickets):
         asked.astray = False
     elif not asked.astray:
         holder = tickets[0].holder or "nobody"

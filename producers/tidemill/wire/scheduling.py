@@ -89,14 +89,24 @@ class Scheduling(Shard):
         return call(load("admit"), (self.keys.line(limit), self.keys.agenda), (now_ms, limit), parse)
 
     def recover(
-        self, incarnation: str, queue: str, page: int, max_crashes: int, error: bytes, now_ms: Argument = ""
+        self,
+        incarnation: str,
+        queue: str,
+        page: int,
+        max_crashes: int,
+        error: bytes,
+        now_ms: Argument = "",
+        *,
+        judged_ms: Argument = "",
     ) -> Command[Recovered]:
+        """`judged_ms`: the end of the lease that was found to be over; "": whichever it is now."""
+
         def parse(reply: Any) -> Recovered:
             moved = int(reply[0])
             return Recovered(moved, texts(reply[1]), texts(reply[2])) if moved >= 0 else Recovered(-1, [], [])
 
         keys = (self.keys.workers, *self.keys.lanes(queue))
-        arguments = (now_ms, incarnation, queue, *self.kept, page, max_crashes, error)
+        arguments = (now_ms, incarnation, queue, *self.kept, page, max_crashes, error, judged_ms)
         return call(load("recover"), keys, arguments, parse)
 
     def expire(self, page: int, now_ms: Argument = "") -> Command[tuple[int, int]]:

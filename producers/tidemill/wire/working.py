@@ -124,10 +124,14 @@ class Working(Shard):
         if_over: bool = False,
         forget: bool = False,
         now_ms: Argument = "",
+        judged_ms: Argument = "",
     ) -> Command[int]:
-        """The number of streams that still have pending tickets; 0: it has departed. `forget`: nor is it kept there."""
+        """The number of streams that still have pending tickets; 0: it has departed. `forget`: nor is it kept there.
+
+        `judged_ms`: with `if_over`, the end of the lease that was found to be over; "": whichever it is now.
+        """
         keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
-        return call(load("retire"), keys, (now_ms, incarnation, int(if_over), int(forget)), int)
+        return call(load("retire"), keys, (now_ms, incarnation, int(if_over), int(forget), judged_ms), int)
 
     def end_lease(self, incarnation: str, how: str, now_ms: Argument = "") -> Command[int]:
         """`how`: what its process died of. 1: it had a lease."""

@@ -4,14 +4,16 @@
 -- A job that was delivered but not started, or waited to run alone, is handed on without blame.
 -- KEYS  1 workers  then the queue's ready streams high, normal, low
 -- ARGV  1 now  2 incarnation  3 queue  4 result ttl ms  5 most kept  6 page size  7 most crashes  8 error of the burial
+--       9 end of the lease that was judged ('' = any): one that was renewed since then, and looks over because the clock
+--       has jumped, is not
 -- returns {-1} while the lease lives;  {number of tickets moved, ids made ready, ids buried}
 -- include: arguments clock root stream record expect ticket alarm expiry count drop over retain leave finish bury event limits let_in permits
 local now, incarnation, queue = clock(ARGV[1]), ARGV[2], ARGV[3]
 local kept = { ttl = number(ARGV[4]), most = number(ARGV[5]) }
-expect_rows(9, 1)
+expect_rows(10, 1)
 for index = 2, #KEYS do expect_stream(KEYS[index], queue) end
 local expiry = redis.call('ZSCORE', KEYS[1], incarnation)
-if expiry and tonumber(expiry) > now then return { -1 } end
+if expiry and (tonumber(expiry) > now or ARGV[9] ~= '' and tonumber(expiry) ~= number(ARGV[9])) then return { -1 } end
 expect('zset', root .. 'done:' .. queue, root .. 'dead:' .. queue, root .. 'expiring')
 local page, most_crashes, moved = number(ARGV[6]), number(ARGV[7]), 0
 local recovered, buried, cancelled, held = {}, {}, {}, nil

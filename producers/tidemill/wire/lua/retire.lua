@@ -4,14 +4,14 @@
 -- A consumer that still has pending tickets stays, and so does the lease, for the reaper: deleting it would lose jobs.
 -- KEYS  1 workers  2 description of the worker (hash)  then ready streams
 -- ARGV  1 now  2 incarnation  3 1: only if its lease is over (the reaper's word counts no more than the worker's)
---       4 1: that was the last look, forget it
+--       4 1: that was the last look, forget it  5 end of the lease that was judged ('' = any), as in recover.lua
 -- returns the number of streams with pending tickets (0: all is removed);  -1: its lease lives
 -- include: arguments clock root expect alarm ticket
 expect_key(KEYS[2], root .. 'worker:' .. ARGV[2])
 expect('zset', KEYS[1], root .. 'departed')
 local now = clock(ARGV[1])
 local lease_end = ARGV[3] == '1' and redis.call('ZSCORE', KEYS[1], ARGV[2])
-if lease_end and tonumber(lease_end) > now then return -1 end
+if lease_end and (tonumber(lease_end) > now or ARGV[5] ~= '' and tonumber(lease_end) ~= number(ARGV[5])) then return -1 end
 local remaining = 0
 for index = 3, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[index], GROUP, '-', '+', 1, ARGV[2])
