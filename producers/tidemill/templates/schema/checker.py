@@ -49,27 +49,26 @@ class Checker:
 
     def _checked(self, sent: Mapping[str, object], given: Collection[str] | None) -> None:
         try:
-            self._check_values(sent)
-            if given is not None and (missing := self._required.difference(sent, given)):
-                raise missing_name(min(missing), "missing: neither the call nor the template's defaults have it")
-        except Mismatch as flaw:
-            raise InvalidArguments(str(flaw)) from None
+            flaw = self._flaw_of(sent)
         except TooMuch as error:
             raise InvalidArguments(f"arguments can't be checked: {error}") from None
         except RecursionError:
             raise InvalidArguments("arguments can't be checked: nested too deep, or one contains itself") from None
+        if flaw is None and given is not None and (missing := self._required.difference(sent, given)):
+            flaw = missing_name(min(missing), "missing: neither the call nor the template's defaults have it")
+        if flaw is not None:
+            raise InvalidArguments(str(flaw))
 
-    def _check_values(self, sent: Mapping[str, object]) -> None:
+    def _flaw_of(self, sent: Mapping[str, object]) -> Mismatch | None:
         walk, check_of = Walk(), self._fields.get
         for name, value in sent.items():
             fits = check_of(name)
             if fits is not None:
-                try:
-                    fits(value, walk)
-                except Mismatch as flaw:
-                    raise flaw.within(f".{name}") from None
+                if (flaw := fits(value, walk)) is not None:
+                    return flaw.within(f".{name}")
             elif not self._is_open:
-                raise unknown_name(name)
+                return unknown_name(name)
+        return None
 
 
 def compile_form(form: object) -> Checker:

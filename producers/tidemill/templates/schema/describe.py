@@ -51,6 +51,8 @@ _CONTAINERS: Final[dict[object, str]] = {
     abc.Set: "collection",
 }
 _MAPPINGS: Final[frozenset[object]] = frozenset({dict, abc.Mapping, abc.MutableMapping})
+# Whose subclasses travel as these.
+_SUBCLASSED: Final[frozenset[object]] = frozenset({str, int, float, bytes, tuple, list, dict, set, frozenset})
 
 _WHAT_TO_DO: Final = (
     "use None, bool, int, float, str, bytes, a date or time, Decimal, UUID, list, tuple, set, frozenset, dict, "
@@ -225,7 +227,7 @@ def _refuse(annotation: object, place: _Place) -> NoReturn:
 def _built_in_of(annotation: object) -> str | None:
     """The built-in as which a subclass of it travels."""
     bases = annotation.__mro__ if _is_class(annotation) else ()
-    return next((cls.__name__ for cls in bases if cls is not object and cls.__module__ == "builtins"), None)
+    return next((cls.__name__ for cls in bases if cls in _SUBCLASSED), None)
 
 
 def _bare(annotation: object) -> object:
@@ -252,7 +254,7 @@ def _of_enum(cls: type[Enum], place: _Place) -> object:
 
 
 def _literal_value(value: object, place: _Place) -> object:
-    arrives = plain(value)
+    arrives = value if isinstance(value, bool) else plain(value)
     if arrives is not None and type(arrives) not in {bool, int, str, bytes}:
         place.refuse(f"{_shown(value)} can't be carried: derive its Enum from StrEnum or IntEnum")
     return arrives
