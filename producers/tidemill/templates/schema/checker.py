@@ -191,7 +191,7 @@ class _Compiling:
         """What a node expects, in words; nodes that are wrong are refused elsewhere."""
         if not is_list(node) or not node or levels == 0:
             return checks.EXPECTED.get(node, "") if type(node) is str else "…"
-        kind = node[0]
+        kind = str(node[0])
         if kind == "ref" and len(node) == 2:
             return self._label(self._definitions[self._index(node)], levels - 1)
         if kind == "dataclass" and len(node) == 3:
@@ -201,7 +201,7 @@ class _Compiling:
             return checks.listed(some) if kind == "literal" else self._labels(some, levels - 1)
         if kind == "tuple" and is_list(parts := node[-1]):
             return f"a tuple of {len(parts)}"
-        return checks.EXPECTED.get(str(kind), "")
+        return checks.EXPECTED.get(kind, "")
 
     def _labels(self, nodes: list[object], levels: int) -> str:
         return checks.one_of([self._label(node, levels) for node in nodes])

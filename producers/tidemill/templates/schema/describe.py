@@ -137,7 +137,9 @@ class _Describing:
             return self._forward(annotation, place)
         origin = typing.get_origin(annotation) or annotation
         if origin in _CONTAINERS or origin in _MAPPINGS or origin is tuple:
-            return self._container(origin, typing.get_args(annotation), place)
+            is_bare_tuple = annotation is tuple or annotation is typing.Tuple  # noqa: UP006  # and not tuple[()]
+            args = (typing.Any, ...) if is_bare_tuple else typing.get_args(annotation)
+            return self._container(origin, args, place)
         if _is_class(annotation) and origin is annotation:
             return self._class(annotation, place)
         return self._special(annotation, origin, place)
@@ -176,10 +178,8 @@ class _Describing:
         return [_CONTAINERS[origin], self.node(element, place.within("[…]"))]
 
     def _tuple(self, args: tuple[object, ...], place: _Place) -> object:
-        if not args or (len(args) == 2 and args[1] is ...):
-            return ["tuples", self.node(args[0] if args else typing.Any, place.within("[…]"))]
-        if args == ((),):  # tuple[()] before Python 3.11
-            args = ()
+        if len(args) == 2 and args[1] is ...:
+            return ["tuples", self.node(args[0], place.within("[…]"))]
         return ["tuple", [self.node(inner, place.within(f"[{index}]")) for index, inner in enumerate(args)]]
 
     def _union(self, args: tuple[object, ...], place: _Place) -> object:
