@@ -21,6 +21,7 @@ from tidemill.repeating import Repeating
 from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.target import Target, checked_url
 from tidemill.task import Definition, NamedTask, named
+from tidemill.templates.declaring import Templating
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.signing import signing_of
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=type)
 
 
-class Tidemill(Repeating):
+class Tidemill(Repeating, Templating):
     """Tasks are registered with `@mill.task()`, and enqueued through them or by name.
 
     url: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,…/primary`; without one the environment's
@@ -168,6 +169,22 @@ class Tidemill(Repeating):
 
     def _handle(self, job_id: str) -> Job[Any]:
         return Job(self.client, validation.job_id(job_id), JobState.READY)
+
+    # -- publishing ---------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Publishes all templates and recurring jobs of this process; a worker does it when it starts."""
+        self.client.run(self._publish())
+
+    async def apublish(self) -> None:
+        """`publish` for async code."""
+        await self.client.arun(self._publish())
+
+    def _publish(self) -> Operation[None]:
+        for declared in list(self.client.catalog.declared.values()):
+            yield from self.client.catalog.publish(declared)
+        for recurring in self.declared:
+            yield from self.publish_recurring(recurring)
 
     # -- health -------------------------------------------------------------------------------------------------
 
