@@ -26,6 +26,7 @@ from tidemill_consumers.outcomes import Outcome, Parked, Released
 from tidemill_consumers.run import Run
 from tidemill_consumers.runs import Runs
 from tidemill_consumers.settlement import Settlement
+from tidemill_consumers.templates.templates import Templates
 
 
 class Admission:
@@ -41,6 +42,7 @@ class Admission:
         runs: Runs,
         guards: Guards,
         settlement: Settlement,
+        templates: Templates,
     ) -> None:
         self._client = client
         self._tasks = tasks
@@ -50,6 +52,7 @@ class Admission:
         self._runs = runs
         self._guards = guards
         self._settlement = settlement
+        self._templates = templates
 
     def accept(self, jobs: list[Taken]) -> None:
         """These were taken."""
@@ -64,6 +67,7 @@ class Admission:
                 runs.append(found)
             else:
                 self._settlement.put(taken, found)
+        self._templates.count()
         now, put_off = self._runs.add(self._confined(runs))
         for run in put_off:
             reason = "it may be what killed its workers: it waits for one that is idle"
@@ -71,11 +75,18 @@ class Admission:
         self.submit(now)
 
     def submit(self, runs: list[Run]) -> None:
-        """Gives them to their executors."""
+        """Gives them to their executors; those whose version is not held wait for it first."""
         for run in runs:
+            if run.wanted is not None:
+                self._templates.hold(run)
+                continue
             if run.is_held:
                 self._hold(run, waits=False)
             self._executors[run.definition.executor].submit(run)
+
+    def resolved(self, runs: list[Run]) -> None:
+        """These have waited for their version, and have it."""
+        self.submit(self._confined(runs))
 
     def stuck(self) -> set[str] | None:
         """The executors in which runs wait behind long jobs, while they may start at once elsewhere. None: no run waits
@@ -87,7 +98,7 @@ class Admission:
         return self._runs.stuck_executors(late) if since < late else set()
 
     def _admit(self, taken: Taken) -> Run | Outcome:
-        found = pipeline.admit(taken, self._tasks, self._client.signing)
+        found = pipeline.admit(taken, self._tasks, self._client.signing, self._templates)
         if isinstance(found, Run) and found.definition.breaker is not None:
             return self._guards.admit(found, found.definition.breaker)
         return found

@@ -81,6 +81,25 @@ def _milliseconds(_: click.Context, __: click.Parameter, seconds: float) -> int:
 @click.option("--child-processes", type=click.IntRange(0, 256), default=0, help="Children for executor='process'.")
 @click.option("--child-max-jobs", type=click.IntRange(1), default=settings.CHILD_MAX_JOBS, show_default=True)
 @click.option("--child-max-megabytes", type=click.IntRange(16), default=settings.CHILD_MAX_MEGABYTES, show_default=True)
+@click.option(
+    "--template-cache-entries",
+    type=click.IntRange(1),
+    default=settings.TEMPLATE_CACHE_ENTRIES,
+    show_default=True,
+    help="Versions of job templates that are held at most.",
+)
+@click.option(
+    "--template-cache-bytes",
+    type=click.IntRange(1),
+    default=settings.TEMPLATE_CACHE_BYTES,
+    show_default=True,
+    help="Memory that they may take.",
+)
+@click.option(
+    "--template-warming/--no-template-warming",
+    default=True,
+    help="Load the versions that the fleet uses most before the first job, and keep those that are used all day.",
+)
 @url_option
 @log_options
 def worker(

@@ -12,14 +12,22 @@ from tidemill_consumers.executors import Executor
 from tidemill_consumers.outcomes import Outcome, Released
 from tidemill_consumers.run import Interrupt, Run
 from tidemill_consumers.runs import Runs
+from tidemill_consumers.templates.templates import Templates
 
 
 class Interruptions:
     """Calls come from any thread. `executors` are filled in before the first."""
 
-    def __init__(self, runs: Runs, executors: Mapping[str, Executor], finished: Callable[[Run, Outcome], None]) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        executors: Mapping[str, Executor],
+        templates: Templates,
+        finished: Callable[[Run, Outcome], None],
+    ) -> None:
         self._runs = runs
         self._executors = executors
+        self._templates = templates
         self._finished = finished
 
     def cancel(self, ids: Collection[str]) -> None:
@@ -53,9 +61,14 @@ class Interruptions:
         """What these executors have not started. Returns how many."""
         return sum(self._hand_back(self._executors[name].withdraw()) for name in executors)
 
+    def hand_back_unresolved(self) -> int:
+        """What has waited for its template for so long that another worker may hold it. Returns how many."""
+        return self._hand_back(self._templates.withdraw_late())
+
     def hand_back_all_waiting(self) -> int:
         """What no executor has started."""
-        return self._hand_back(self._runs.withdraw()) + self.hand_back_waiting(self._executors)
+        unstarted = self._runs.withdraw() + self._templates.withdraw()
+        return self._hand_back(unstarted) + self.hand_back_waiting(self._executors)
 
     def hand_back_running(self) -> int:
         """Interrupts what still runs; what does not notice is handed back all the same, since this process ends."""
@@ -74,7 +87,7 @@ class Interruptions:
     def _interrupt(self, run: Run, why: Interrupt) -> bool:
         if not run.stop(why):
             return False
-        if self._runs.withdraw_suspect(run):
+        if self._runs.withdraw_suspect(run) or self._templates.withdraw_run(run):
             self._finished(run, pipeline.classify(run, JobCancelled()))
         else:
             self._executors[run.definition.executor].interrupt(run, why)

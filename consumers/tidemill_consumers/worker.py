@@ -42,6 +42,7 @@ from tidemill_consumers.run import Run
 from tidemill_consumers.runs import Runs
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.settlement import Settlement
+from tidemill_consumers.templates.templates import Templates
 
 # How long a worker that stops waits for the server's answer to its last settlements.
 _LAST_WORDS_SECONDS: Final = 5.0
@@ -81,9 +82,10 @@ class Worker:
         self._pace = Pace(self._limiter)
         self._executors: dict[str, Executor] = {}
         self.intake = Intake(self.queues, self._limiter, self._pace, lambda: self.runs.is_isolating)
-        self._interruptions = Interruptions(self.runs, self._executors, self.finished)
+        contact = Contact(worker_settings.server_deadline_seconds, self._is_busy, self.failed)
+        self._templates = Templates(mill.client, self._link, self._tasks, lambda _: {}, worker_settings, self, contact)
+        self._interruptions = Interruptions(self.runs, self._executors, self._templates, self.finished)
         self._deadlines = Deadlines(self._interruptions.time_out, self.failed)
-        contact = Contact(worker_settings.server_deadline_seconds, lambda: bool(self.runs.all()), self.failed)
         self._settlement = Settlement(self._link, scripts, self, contact)
         self._reader = Reader(target, scripts, self.intake, self, contact)
         self._heartbeat = Heartbeat(target, scripts, worker_settings.lease_ms, self, contact)
@@ -96,12 +98,17 @@ class Worker:
             self.runs,
             self._guards,
             self._settlement,
+            self._templates,
         )
 
     @property
     def incarnation(self) -> str:
         """Its name on the server now: a new one after each lost lease."""
         return self._membership.incarnation
+
+    def _is_busy(self) -> bool:
+        """Runs that wait for the server are no reason to wait for it for ever."""
+        return len(self.runs.all()) > self._templates.waiting_count()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -119,7 +126,8 @@ class Worker:
         except BaseException:
             self._link.close()
             raise
-        for part in (self._guards, self._deadlines, self._settlement, self._heartbeat, self._reader):
+        parts = (self._guards, self._deadlines, self._settlement, self._heartbeat, self._templates, self._reader)
+        for part in parts:
             part.start()
         telemetry.event(
             Event.WORKER_STARTED,
@@ -142,6 +150,7 @@ class Worker:
         self._heartbeat.close()
         self._deadlines.close()
         self._guards.close()
+        self._templates.close()
         for executor in self._executors.values():
             executor.close()
         if settled:
@@ -173,7 +182,9 @@ class Worker:
         self._admission.accept(jobs)
 
     def hand_back_late(self) -> bool:
-        """What waits behind long jobs may start at once elsewhere. True: jobs wait, so look again soon."""
+        """What waits behind long jobs, or for a template, may start at once elsewhere. True: jobs wait, so look again
+        soon."""
+        self._interruptions.hand_back_unresolved()
         stuck = self._admission.stuck()
         if stuck is None:
             return False
@@ -223,6 +234,18 @@ class Worker:
                     deadline_seconds=self._deadlines.first(),
                 )
             )
+
+    def template_changed(self, name: str) -> None:
+        self._templates.changed(name)
+
+    def connected(self) -> None:
+        """The control connection is there: from now on changes of templates are heard."""
+        self._templates.connected()
+
+    # -- for the loader of templates ------------------------------------------------------------------------------
+
+    def resolved(self, runs: list[Run]) -> None:
+        self._admission.resolved(runs)
 
     # -- for the executors --------------------------------------------------------------------------------------
 
