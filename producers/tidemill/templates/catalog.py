@@ -35,8 +35,12 @@ MAX_SEEN: Final = 1_000
 
 @dataclass(slots=True)
 class Seen:
-    """The answer to a question. `pointers`: None: nobody has published the template. `looked`: the digest of the version
-    that was asked for, and whether it is retired; None: there is none, or none was asked for."""
+    """The answer to a question.
+
+    pointers: None: nobody has published the template.
+    looked: the digest of the version that was asked for, and whether it is retired; None: there is none, or none was
+        asked for.
+    """
 
     pointers: Pointers | None
     looked: tuple[bytes, bool] | None
@@ -55,7 +59,7 @@ class Catalog:
         self.declared: dict[str, Declared] = {}
 
     def upcasters(self, name: str) -> Mapping[int, Upcaster]:
-        """Those that this process has for a template: version → what makes arguments of the next one of its arguments."""
+        """Those that this process has for a template: version → what makes arguments of the next one of its own."""
         return self._upcasters.get(name, {})
 
     def upcast(self, name: str, step: int, upcaster: Upcaster) -> None:
@@ -120,8 +124,8 @@ class Catalog:
             raise
         if data is None:
             raise InvalidInput(
-                f"the content of template {name!r}, version {version.number}, is not on the server any more: publish it "
-                "again, or take another version (`tidemill templates list`)"
+                f"the content of template {name!r}, version {version.number}, is not on the server any more: publish "
+                "it again, or take another version (`tidemill templates list`)"
             )
         packed = self._verified(name, task, version, data)
         return self._keep(Loaded(name, version, content.read(name, packed), self._client.codec))
