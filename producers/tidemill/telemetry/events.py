@@ -74,6 +74,31 @@ class Event(Enum):
     BREAKER_HALF_OPEN = "breaker.half_open", INFO, "breaker lets probes through", "breaker reason local"
     BREAKER_CLOSED = "breaker.closed", INFO, "breaker is closed", "breaker reason local"
     BREAKER_SET = "breaker.set", INFO, "breaker set by hand", "by why operation breaker state"
+    TEMPLATE_PUBLISHED = "template.published", INFO, "version of a template published", "template version bytes"
+    TEMPLATE_RETIRED = (
+        "template.retired",
+        INFO,
+        "version of a template retired by hand",
+        "by why operation template version keep_s",
+    )
+    TEMPLATE_RESTORED = (
+        "template.restored",
+        INFO,
+        "version of a template restored by hand",
+        "by why operation template version",
+    )
+    TEMPLATE_LABELLED = (
+        "template.labelled",
+        INFO,
+        "label put on a version of a template by hand",
+        "by why operation template label version weight",
+    )
+    TEMPLATE_UNLABELLED = (
+        "template.unlabelled",
+        INFO,
+        "label of a template removed by hand",
+        "by why operation template label",
+    )
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 
