@@ -66,6 +66,13 @@ class Event(Enum):
         "job refused: it has no signature that this worker accepts",
         "job_id task queue attempt reason",
     )
+    TEMPLATE_REFUSED = (
+        "template.refused",
+        ERROR,
+        "a version of a template is damaged, or has no signature that this worker accepts: its jobs are dead letters",
+        "template version reason",
+    )
+    TEMPLATES_WARMED = "template.warmed", INFO, "what the fleet uses most is loaded", "count elapsed_s"
     QUEUE_PRESSED = "queue.pressed", WARNING, "queue is filling up, or full", "queue reason used limit"
     DEAD_RETRIED = "dead.retried", INFO, "dead letters retried by hand", "by why operation job_id count"
     DEAD_EDITED = "dead.edited", INFO, "dead letter retried by hand with new arguments", "by why operation job_id"
