@@ -15,6 +15,7 @@ from script_cases import (
     shed,
     steering,
     take,
+    templates,
     tenants,
     worker,
 )
@@ -35,6 +36,7 @@ _MODULES = (
     limits,
     breakers,
     tenants,
+    templates,
 )
 
 ALL: list[Case] = [case for module in _MODULES for case in module.CASES]
