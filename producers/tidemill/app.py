@@ -22,6 +22,7 @@ from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.target import Target, checked_url
 from tidemill.task import Definition, NamedTask, named
 from tidemill.templates.declaring import Templating
+from tidemill.templates.facade import Templates
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.signing import signing_of
@@ -73,6 +74,7 @@ class Tidemill(Repeating, Templating):
         self.inspect = Inspection(self.client)
         self.dead_letters = DeadLetters(self.client, self.tasks)
         self.breakers = Breakers(self.client)
+        self.templates = Templates(self.client)
 
     def __repr__(self) -> str:
         url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"

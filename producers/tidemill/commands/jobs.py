@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from tidemill.commands.dead_options import hand_options
-from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.commands.root import Context, hand_options, json_option, pass_context, url_option
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.errors import ServerUnavailable, TidemillError
 from tidemill.job import Job, JobState, state_of

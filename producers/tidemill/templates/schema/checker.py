@@ -49,27 +49,26 @@ class Checker:
 
     def _checked(self, sent: Mapping[str, object], given: Collection[str] | None) -> None:
         try:
-            self._check_values(sent)
-            if given is not None and (missing := self._required.difference(sent, given)):
-                raise missing_name(min(missing), "missing: neither the call nor the template's defaults have it")
-        except Mismatch as flaw:
-            raise InvalidArguments(str(flaw)) from None
+            flaw = self._flaw_of(sent)
         except TooMuch as error:
             raise InvalidArguments(f"arguments can't be checked: {error}") from None
         except RecursionError:
             raise InvalidArguments("arguments can't be checked: nested too deep, or one contains itself") from None
+        if flaw is None and given is not None and (missing := self._required.difference(sent, given)):
+            flaw = missing_name(min(missing), "missing: neither the call nor the template's defaults have it")
+        if flaw is not None:
+            raise InvalidArguments(str(flaw))
 
-    def _check_values(self, sent: Mapping[str, object]) -> None:
+    def _flaw_of(self, sent: Mapping[str, object]) -> Mismatch | None:
         walk, check_of = Walk(), self._fields.get
         for name, value in sent.items():
             fits = check_of(name)
             if fits is not None:
-                try:
-                    fits(value, walk)
-                except Mismatch as flaw:
-                    raise flaw.within(f".{name}") from None
+                if (flaw := fits(value, walk)) is not None:
+                    return flaw.within(f".{name}")
             elif not self._is_open:
-                raise unknown_name(name)
+                return unknown_name(name)
+        return None
 
 
 def compile_form(form: object) -> Checker:
@@ -192,7 +191,7 @@ class _Compiling:
         """What a node expects, in words; nodes that are wrong are refused elsewhere."""
         if not is_list(node) or not node or levels == 0:
             return checks.EXPECTED.get(node, "") if type(node) is str else "…"
-        kind = node[0]
+        kind = str(node[0])
         if kind == "ref" and len(node) == 2:
             return self._label(self._definitions[self._index(node)], levels - 1)
         if kind == "dataclass" and len(node) == 3:
@@ -202,7 +201,7 @@ class _Compiling:
             return checks.listed(some) if kind == "literal" else self._labels(some, levels - 1)
         if kind == "tuple" and is_list(parts := node[-1]):
             return f"a tuple of {len(parts)}"
-        return checks.EXPECTED.get(str(kind), "")
+        return checks.EXPECTED.get(kind, "")
 
     def _labels(self, nodes: list[object], levels: int) -> str:
         return checks.one_of([self._label(node, levels) for node in nodes])

@@ -51,6 +51,8 @@ _CONTAINERS: Final[dict[object, str]] = {
     abc.Set: "collection",
 }
 _MAPPINGS: Final[frozenset[object]] = frozenset({dict, abc.Mapping, abc.MutableMapping})
+# Whose subclasses travel as these.
+_SUBCLASSED: Final[frozenset[object]] = frozenset({str, int, float, bytes, tuple, list, dict, set, frozenset})
 
 _WHAT_TO_DO: Final = (
     "use None, bool, int, float, str, bytes, a date or time, Decimal, UUID, list, tuple, set, frozenset, dict, "
@@ -135,7 +137,9 @@ class _Describing:
             return self._forward(annotation, place)
         origin = typing.get_origin(annotation) or annotation
         if origin in _CONTAINERS or origin in _MAPPINGS or origin is tuple:
-            return self._container(origin, typing.get_args(annotation), place)
+            is_bare_tuple = annotation is tuple or annotation is typing.Tuple  # noqa: UP006  # and not tuple[()]
+            args = (typing.Any, ...) if is_bare_tuple else typing.get_args(annotation)
+            return self._container(origin, args, place)
         if _is_class(annotation) and origin is annotation:
             return self._class(annotation, place)
         return self._special(annotation, origin, place)
@@ -174,10 +178,8 @@ class _Describing:
         return [_CONTAINERS[origin], self.node(element, place.within("[…]"))]
 
     def _tuple(self, args: tuple[object, ...], place: _Place) -> object:
-        if not args or (len(args) == 2 and args[1] is ...):
-            return ["tuples", self.node(args[0] if args else typing.Any, place.within("[…]"))]
-        if args == ((),):  # tuple[()] before Python 3.11
-            args = ()
+        if len(args) == 2 and args[1] is ...:
+            return ["tuples", self.node(args[0], place.within("[…]"))]
         return ["tuple", [self.node(inner, place.within(f"[{index}]")) for index, inner in enumerate(args)]]
 
     def _union(self, args: tuple[object, ...], place: _Place) -> object:
@@ -225,7 +227,7 @@ def _refuse(annotation: object, place: _Place) -> NoReturn:
 def _built_in_of(annotation: object) -> str | None:
     """The built-in as which a subclass of it travels."""
     bases = annotation.__mro__ if _is_class(annotation) else ()
-    return next((cls.__name__ for cls in bases if cls is not object and cls.__module__ == "builtins"), None)
+    return next((cls.__name__ for cls in bases if cls in _SUBCLASSED), None)
 
 
 def _bare(annotation: object) -> object:
@@ -252,7 +254,7 @@ def _of_enum(cls: type[Enum], place: _Place) -> object:
 
 
 def _literal_value(value: object, place: _Place) -> object:
-    arrives = plain(value)
+    arrives = value if isinstance(value, bool) else plain(value)
     if arrives is not None and type(arrives) not in {bool, int, str, bytes}:
         place.refuse(f"{_shown(value)} can't be carried: derive its Enum from StrEnum or IntEnum")
     return arrives

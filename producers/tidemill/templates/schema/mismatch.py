@@ -21,11 +21,12 @@ _WRITTEN_OUT_CHARS = 2 * _SHOWN_VALUE_CHARS
 _SHOWN_INT_BITS = 128
 
 
-class Mismatch(Exception):
-    """A value does not fit. Checks raise it at the value, and each level above adds its step to the path."""
+class Mismatch:
+    """A value that does not fit. Checks return it, and each level above adds its step to the path."""
+
+    __slots__ = ("expected", "problem", "steps", "value")
 
     def __init__(self, expected: str, value: object, problem: str = "") -> None:
-        super().__init__()
         self.expected = expected
         self.value = value
         self.problem = problem
