@@ -1,9 +1,9 @@
 """Republish: a template gets a thousand versions under load, and every job runs with exactly the one it is of.
 
-Each version's defaults say which edition it is, and each job notes what it was given. Jobs are enqueued in three ways:
-by a version's number, by name (the newest, as the enqueue chose it), and with the choice left to the worker. What an
-enqueue chose stands in the job's record. When a version was the newest is known from the publisher's calls, up to the
-time that each of them took; publisher, workers and server share a clock.
+Each version's defaults say which edition it is. Each job notes what it was given, and what its record says that the
+enqueue chose. Jobs are enqueued in three ways: by a version's number, by name (the newest, as the enqueue chose it), or
+with the choice left to the worker. When a version was the newest is known from the publisher's calls, up to the time
+that each of them took; publisher, workers and server share a clock.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from random import Random
 from typing import Any, Final
 
 from benchmarks.arithmetic import percentile
-from chaos import reading, witness
+from chaos import reading
 from chaos.history import Line, read
-from conditions import eventually
 from scenarios.editions import Editions
 from scenarios.load import Load
 from scenarios.scenario import Check, Panel, Result, scenario
 from scenarios.stage import Stage
 from tidemill import Job, Tidemill
-from tidemill.templates import reference
 
 APP: Final = "scenarios.templates_app"
 TEMPLATE: Final = "catalogue-page"
@@ -57,9 +55,8 @@ def republish(directory: Path, flavour: str) -> Result:
         stage.start()
         loads = asyncio.run(_load(stage, publisher))
         stage.await_empty(QUEUE)
-        chosen = _choices(stage, loads)
         stage.stop()
-        return _result(_Seen(Editions(publisher.published), loads, chosen, stage.history(), read(directory)), stage)
+        return _result(_Seen(Editions(publisher.published), loads, stage.history(), read(directory)), stage)
     finally:
         stage.close()
 
@@ -95,13 +92,13 @@ async def _load(stage: Stage, publisher: _Publisher) -> Mapping[str, Load]:
     async def by_number(job_id: str) -> Job[Any]:
         newest = len(publisher.published)
         number = random.randint(max(1, newest - PINNED_BACK), newest)
-        return await template.using(job_id=job_id, version=number).aenqueue(sku=job_id)
+        return await template.using(job_id=job_id, version=number).aenqueue(asked_for=number)
 
     async def by_name(job_id: str) -> Job[Any]:
-        return await template.using(job_id=job_id).aenqueue(sku=job_id)
+        return await template.using(job_id=job_id).aenqueue()
 
     async def at_start(job_id: str) -> Job[Any]:
-        return await template.using(job_id=job_id, choose="at_start").aenqueue(sku=job_id)
+        return await template.using(job_id=job_id, choose="at_start").aenqueue()
 
     publisher.start()
     seed = 0
@@ -119,27 +116,12 @@ async def _load(stage: Stage, publisher: _Publisher) -> Mapping[str, Load]:
     return loads
 
 
-def _choices(stage: Stage, loads: Mapping[str, Load]) -> dict[str, int]:
-    """The version in each job's reference."""
-    jobs = [arrival.job_id for load in loads.values() for arrival in load.arrivals]
-    eventually(lambda: not stage.server.client.zcard(witness.KEYS.wheel(QUEUE)), "nothing waits")
-    pipeline = stage.server.client.pipeline(transaction=False)
-    for job in jobs:
-        pipeline.hget(witness.KEYS.job(job), "o")
-    return {
-        job: reference.read(options)[0].number
-        for job, options in zip(jobs, pipeline.execute(), strict=True)
-        if options is not None
-    }
-
-
 @dataclass(slots=True)
 class _Seen:
     """What came of it. `ran`: job → the edition that it was given, the last time that it ran, and when."""
 
     editions: Editions
     loads: Mapping[str, Load]
-    chosen: Mapping[str, int]
     history: reading.History
     lines: Sequence[Line]
     ran: dict[str, Line] = field(init=False)
@@ -167,7 +149,9 @@ class _Seen:
 
 def _result(seen: _Seen, stage: Stage) -> Result:
     pinned, late, last = seen.of("number", "name"), seen.of("start"), seen.of("last")
-    wrong_version = [line for line in pinned if line["edition"] != seen.chosen.get(line["job"])]
+    wrong_version = [
+        line for line in pinned if not line["edition"] == line["chosen"] == (line["asked_for"] or line["chosen"])
+    ]
     stale = [line for line in late if not seen.is_fresh(line)]
     outdated = [line for line in last if line["edition"] != VERSIONS]
     records = seen.history.records

@@ -32,7 +32,7 @@ _MEMORY_FACTOR: Final = 30
 # How many hits ahead another one must be to take the lead: a change looks through all entries.
 _AHEAD_HITS: Final = 1.0
 # Of the expert that does both. On recorded traces of web pages and databases a fifth gave 2 to 4 points more than a
-# hundredth, and from a tenth to two fifths it made little difference.
+# hundredth, and two fifths made little difference.
 _LARGE_WINDOW: Final = 0.2
 
 NAMES: Final = ("recency", "frequency", "both")
