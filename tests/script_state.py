@@ -100,7 +100,7 @@ class Case:
     script: str
     name: str
     before: State
-    call: Callable[[World], Command[Any]]
+    call: Call
     after: State
     reply: object = None
     published: tuple[str, ...] = ()
@@ -303,3 +303,7 @@ def _bytes(value: str) -> bytes:
 
 def _text(value: bytes) -> str:
     return value.decode("latin-1")
+
+
+Call = Callable[[World], Command[Any]]
+"""Makes a script's call in a world."""
