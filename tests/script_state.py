@@ -9,10 +9,10 @@ A state is a dict from keys (without their prefix) to values, in the form that r
 | `ready:` | `tickets("a@w1", "b")`: job a is pending at consumer w1, b is not delivered |
 | `events` | a list of "event id id" |
 | `audit` | a list of "action, at, by, reason, operation, filter, jobs" |
-| `queues` | a set |
-| `breakers` | as `wheel:` |
-| `unique:`, `limit:` | a text |
-| `once:`, `breaker:` | a dict of fields |
+| `queues`, `templates` | a set |
+| `breakers`, `versions:`, `retired:`, `hot:` | as `wheel:` |
+| `unique:`, `limit:`, `content:` | a text |
+| `once:`, `breaker:`, `template:`, `hits:` | a dict of fields |
 """
 
 from __future__ import annotations
@@ -253,6 +253,7 @@ class World:
             self.keys.alarm,
             self.keys.control,
             self.keys.breakers,
+            self.keys.templates,
             self.keys.waiter("p1"),
             self.keys.waiter("p2"),
         ]

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import timedelta, tzinfo
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from tidemill import logs, recurring, registration, validation
+from tidemill import logs, registration, validation
 from tidemill.breakers import Breaker, BreakerOptions
 from tidemill.breakers.facade import Breakers
 from tidemill.client import Client
 from tidemill.dead_letters import DeadLetters
-from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.inspection import Inspection
 from tidemill.job import Job, JobState
-from tidemill.limits import Cost, Key, Limit, of_task
-from tidemill.options import Duration, Options, Priority, retry_policy
-from tidemill.retry import NO_RETRY, Retry
+from tidemill.options import Duration
+from tidemill.registration import TaskDecorator, TaskOptions
+from tidemill.repeating import Repeating
 from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.target import Target, checked_url
-from tidemill.task import AsyncTask, Definition, NamedTask, Task
+from tidemill.task import Definition, NamedTask, named
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.signing import signing_of
@@ -32,21 +29,10 @@ if TYPE_CHECKING:
     from tidemill.client import Operation
     from tidemill.doctor import Report
 
-P = ParamSpec("P")
-R = TypeVar("R")
 C = TypeVar("C", bound=type)
 
 
-class _TaskDecorator(Protocol):
-    """What `mill.task(...)` returns: keeps the function's parameters and its result for type checkers."""
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-
-
-class Tidemill:
+class Tidemill(Repeating):
     """Tasks are registered with `@mill.task()`, and enqueued through them or by name.
 
     url: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,…/primary`; without one the environment's
@@ -74,6 +60,7 @@ class Tidemill:
         signing_keys: str | Mapping[str, bytes] | None = None,
         accept_unsigned: bool | None = None,
     ) -> None:
+        super().__init__()
         self._url = checked_url(url) if url else None
         self.prefix = validation.queue_name(prefix)
         self.codec = Codec(max_payload_bytes=max_payload_bytes)
@@ -82,7 +69,6 @@ class Tidemill:
         signing = signing_of(signing_keys, accept_unsigned, prefix, max_payload_bytes)
         self.client = Client(self._target, Keys(prefix), self.codec, deadline_seconds, signing)
         self.tasks: dict[str, Definition] = {}
-        self._declared: dict[str, recurring.Recurring] = {}
         self.inspect = Inspection(self.client)
         self.dead_letters = DeadLetters(self.client, self.tasks)
         self.breakers = Breakers(self.client)
@@ -106,28 +92,7 @@ class Tidemill:
 
     # -- tasks --------------------------------------------------------------------------------------------------
 
-    def task(
-        self,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        retry: Retry = NO_RETRY,
-        timeout: Duration | None = None,
-        executor: Literal["async", "thread", "process"] | str | None = None,
-        priority: Priority = "normal",
-        result_ttl: Duration | None = None,
-        expires: Duration | None = None,
-        fallback: Callable[..., Any] | None = None,
-        critical: bool = False,
-        rate: str | None = None,
-        rate_key: Key | None = None,
-        concurrency: int | None = None,
-        concurrency_key: Key | None = None,
-        cost: Cost = 1,
-        limits: Sequence[Limit] = (),
-        breaker: Breaker | str | None = None,
-        tenant_key: str | None = None,
-    ) -> _TaskDecorator:
+    def task(self, **options: Unpack[TaskOptions]) -> TaskDecorator:
         """Registers a function as a task.
 
         name: `module.function` unless given; what travels with each job.
@@ -147,40 +112,7 @@ class Tidemill:
         tenant_key: the argument that says whose a job is; `using(tenant=)` goes before it. See docs/fairness.md.
         Raises InvalidInput for a wrong option, or a name that is taken.
         """
-        guarded_by = None if breaker is None else self.client.breakers.of(breaker)
-        options = Options(queue=validation.queue_name(queue)).using({"priority": priority})
-        if result_ttl is not None:
-            options = options.using({"result_ttl": result_ttl})
-        if expires is not None:
-            options = options.using({"expires": expires})
-        timeout_ms = None if timeout is None else validation.duration_ms("timeout", timeout, zero=False)
-        retry = retry_policy(retry)
-
-        def register(function: Callable[..., Any], /) -> Any:
-            definition = registration.define(
-                function,
-                name=name,
-                queue=queue,
-                retry=retry,
-                timeout_ms=timeout_ms,
-                executor=executor,
-                fallback=fallback,
-                critical=critical,
-                own_limits=lambda task: of_task(task, rate, rate_key, concurrency, concurrency_key, cost),
-                shared_limits=limits,
-                breaker=guarded_by,
-                tenant_key=tenant_key,
-            )
-            registration.add(definition, self.tasks)
-            self.codec.carry_annotations(function)
-            if fallback is not None:
-                self.codec.carry_annotations(fallback)
-            made: Task[..., Any] = (AsyncTask if definition.executor == "async" else Task)(
-                self.client, definition, options
-            )
-            return made
-
-        return register
+        return registration.decorator(self.client, self.tasks, options)
 
     def breaker(self, name: str, **options: Unpack[BreakerOptions]) -> Breaker:
         """The circuit breaker of this name, which all processes share: for `with`, `async with`, as a decorator, or
@@ -214,8 +146,7 @@ class Tidemill:
 
         Without a queue it goes where the workers that know it said that it belongs, else to "default".
         """
-        known = self.tasks.get(name)
-        return NamedTask(self.client, validation.task_name(name), Options(queue=known.queue if known else None))
+        return named(self.client, self.tasks, name)
 
     def enqueue(self, name: str, /, *args: object, **kwargs: object) -> Job[Any]:
         """Makes a job of a task that is known by its name: see `named`."""
@@ -237,97 +168,6 @@ class Tidemill:
 
     def _handle(self, job_id: str) -> Job[Any]:
         return Job(self.client, validation.job_id(job_id), JobState.READY)
-
-    # -- recurring jobs -----------------------------------------------------------------------------------------
-
-    def every(
-        self,
-        when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
-        *,
-        tz: str | tzinfo | None = None,
-        args: Sequence[object] = (),
-        kwargs: Mapping[str, object] | None = None,
-        name: str | None = None,
-        missed: Literal["once", "skip", "all"] = "once",
-    ) -> recurring.Recurring:
-        """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
-
-        tz: an IANA zone for a cron expression; UTC by default.
-        name: what the recurring job is called; by default as its task (the second of a task has a digest behind that).
-            One that is published again under its name is replaced, so a change in the code is a change of the schedule.
-        missed: what happens to occurrences while no scheduler was up: one job for all of them ("once"), none ("skip"),
-            or each ("all").
-
-        It lives in Redis, so schedulers need no code of yours. It is published at once, except at the top level of a
-        module that is being imported: an import never talks to a server, and the worker that is given the module
-        publishes. `remove_recurring` ends it. Raises InvalidInput for a wrong schedule, zone or name.
-        """
-        declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        if not _is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
-            self.client.run(recurring.publish(self.client, declared))
-        return declared
-
-    async def aevery(
-        self,
-        when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
-        *,
-        tz: str | tzinfo | None = None,
-        args: Sequence[object] = (),
-        kwargs: Mapping[str, object] | None = None,
-        name: str | None = None,
-        missed: Literal["once", "skip", "all"] = "once",
-    ) -> recurring.Recurring:
-        """`every` for async code."""
-        declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        await self.client.arun(recurring.publish(self.client, declared))
-        return declared
-
-    def _declare(
-        self,
-        when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
-        tz: str | tzinfo | None,
-        args: Sequence[object],
-        kwargs: Mapping[str, object] | None,
-        name: str | None,
-        missed: str,
-    ) -> recurring.Recurring:
-        known = self.named(task) if isinstance(task, str) else task
-        if isinstance(known, Task):
-            known.definition.check(*args, **(kwargs or {}))
-        body = self.codec.encode_call(tuple(args), dict(kwargs or {}))
-        declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
-        if name is None and self._declared.get(declared.name, declared) != declared:
-            declared = recurring.told_apart(declared)
-        self._declared[declared.name] = declared
-        return declared
-
-    @property
-    def declared(self) -> list[recurring.Recurring]:
-        """The recurring jobs that `every` was called for in this process."""
-        return list(self._declared.values())
-
-    def publish(self) -> None:
-        """Publishes all recurring jobs of this process; a worker does it when it starts."""
-        for declared in self.declared:
-            self.client.run(recurring.publish(self.client, declared))
-
-    async def apublish(self) -> None:
-        """`publish` for async code."""
-        for declared in self.declared:
-            await self.client.arun(recurring.publish(self.client, declared))
-
-    def remove_recurring(self, name: str) -> bool:
-        """Ends a recurring job, by its name. Its occurrences that are jobs already stay. False: there was none."""
-        self._declared.pop(name, None)
-        return self.client.run(recurring.remove(self.client, name))
-
-    async def aremove_recurring(self, name: str) -> bool:
-        """`remove_recurring` for async code."""
-        self._declared.pop(name, None)
-        return await self.client.arun(recurring.remove(self.client, name))
 
     # -- health -------------------------------------------------------------------------------------------------
 
@@ -374,16 +214,6 @@ class Tidemill:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    """Is this called, by however many functions in between, from the top level of a module that is being imported?"""
-    while frame is not None:
-        spec = frame.f_globals.get("__spec__") if frame.f_code.co_name == "<module>" else None
-        if getattr(spec, "_initializing", False):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _directory() -> Path | None:

@@ -3,7 +3,8 @@
     TidemillError
     ├── InvalidInput (ValueError)          what the caller passed can't be accepted; nothing was sent
     │   ├── UnserializableValue (TypeError)    msgpack can't carry a value; the message has its path
-    │   └── PayloadTooLarge                    arguments or result over the limit
+    │   ├── PayloadTooLarge                    arguments or result over the limit
+    │   └── InvalidArguments                   they do not fit a template's schema, or its task
     ├── QueueFull                          admission refused the job: wait `retry_after` seconds
     ├── BreakerOpen                        a circuit breaker lets no call through: wait `retry_after` seconds
     ├── JobExists                          a job with this id or this unique key is there already
@@ -52,6 +53,10 @@ class UnserializableValue(InvalidInput, TypeError):
 
 class PayloadTooLarge(InvalidInput):
     """Arguments or a result that are larger than the limit; the message says both sizes in bytes."""
+
+
+class InvalidArguments(InvalidInput):
+    """Arguments do not fit a template's schema, or its task: the message has the path."""
 
 
 class QueueFull(TidemillError):

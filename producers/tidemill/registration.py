@@ -1,59 +1,130 @@
-"""What makes a function a task: its name, its executor, and that no other has its name."""
+"""What makes a function a task: its options, its name, its executor, and that no other has its name."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from tidemill import fallbacks, limits, tenants, validation
-from tidemill.breakers.breaker import Breaker
+from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.errors import InvalidInput
-from tidemill.limits import Limit
+from tidemill.limits import Cost, Key, Limit
 from tidemill.names import module_name
-from tidemill.retry import Retry
+from tidemill.options import Choices, Duration, Options, Priority, retry_policy
+from tidemill.retry import NO_RETRY, Retry
 from tidemill.signatures import checker
-from tidemill.task import Definition
+from tidemill.task import AsyncTask, Definition, Task
+
+if TYPE_CHECKING:
+    from tidemill.breakers import Breaker
+    from tidemill.client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def define(
-    function: Callable[..., Any],
-    *,
-    name: str | None,
-    queue: str,
-    retry: Retry,
-    timeout_ms: int | None,
-    executor: str | None,
-    fallback: Callable[..., Any] | None,
-    critical: bool,
-    own_limits: Callable[[str], Sequence[Limit]],
-    shared_limits: Sequence[Limit],
-    breaker: Breaker | None,
-    tenant_key: str | None = None,
+class TaskOptions(TypedDict, total=False):
+    """What `@mill.task(...)` takes: see `Tidemill.task`."""
+
+    name: str | None
+    queue: str
+    retry: Retry
+    timeout: Duration | None
+    executor: Literal["async", "thread", "process"] | str | None
+    priority: Priority
+    result_ttl: Duration | None
+    expires: Duration | None
+    fallback: Callable[..., Any] | None
+    critical: bool
+    rate: str | None
+    rate_key: Key | None
+    concurrency: int | None
+    concurrency_key: Key | None
+    cost: Cost
+    limits: Sequence[Limit]
+    breaker: Breaker | str | None
+    tenant_key: str | None
+
+
+class TaskDecorator(Protocol):
+    """What `mill.task(...)` returns: keeps the function's parameters and its result for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+def decorator(client: Client, tasks: dict[str, Definition], given: TaskOptions) -> TaskDecorator:
+    """What registers a function with these options. Raises InvalidInput for a wrong one."""
+    for name in given.keys() - TaskOptions.__annotations__.keys():
+        raise TypeError(f"Tidemill.task() got an unexpected keyword argument {name!r}")
+    breaker, timeout = given.get("breaker"), given.get("timeout")
+    guarded_by = None if breaker is None else client.breakers.of(breaker)
+    options = _job_options(given)
+    timeout_ms = None if timeout is None else validation.duration_ms("timeout", timeout, zero=False)
+    retry = retry_policy(given.get("retry", NO_RETRY))
+
+    def register(function: Callable[..., Any], /) -> Any:
+        definition = _define(function, given, retry=retry, timeout_ms=timeout_ms, breaker=guarded_by)
+        _add(definition, tasks)
+        client.codec.carry_annotations(function)
+        if definition.fallback is not None:
+            client.codec.carry_annotations(definition.fallback)
+        made: Task[..., Any] = (AsyncTask if definition.executor == "async" else Task)(client, definition, options)
+        return made
+
+    return register
+
+
+def _job_options(given: TaskOptions) -> Options:
+    choices = Choices(priority=given.get("priority", "normal"))
+    if (result_ttl := given.get("result_ttl")) is not None:
+        choices["result_ttl"] = result_ttl
+    if (expires := given.get("expires")) is not None:
+        choices["expires"] = expires
+    return Options(queue=validation.queue_name(given.get("queue", DEFAULT_QUEUE))).using(choices)
+
+
+def _define(
+    function: Callable[..., Any], given: TaskOptions, *, retry: Retry, timeout_ms: int | None, breaker: Breaker | None
 ) -> Definition:
     """The definition of a task. Raises InvalidInput for what is no function, and for what does not fit it."""
     if not inspect.isfunction(function):
         raise InvalidInput(f"a task is a function, made by `def` or `async def`, not {function!r}")
+    name, fallback, tenant_key = given.get("name"), given.get("fallback"), given.get("tenant_key")
     task = validation.task_name(_default_name(function) if name is None else name)
     if fallback is not None:
         fallbacks.check(task, function, fallback)
     return Definition(
         name=task,
         function=function,
-        queue=queue,
+        queue=given.get("queue", DEFAULT_QUEUE),
         retry=retry,
         timeout_ms=timeout_ms,
-        executor=_executor(task, executor, inspect.iscoroutinefunction(function)),
+        executor=_executor(task, given.get("executor"), inspect.iscoroutinefunction(function)),
         fallback=fallback,
-        limits=limits.bind(task, function, own_limits(task), shared_limits),
-        critical=validation.flag("critical", critical),
+        limits=limits.bind(task, function, _own_limits(task, given), given.get("limits", ())),
+        critical=validation.flag("critical", given.get("critical", False)),
         breaker=breaker,
         tenant_of=None if tenant_key is None else tenants.from_argument(task, function, tenant_key),
         check=checker(function, task),
     )
 
 
-def add(definition: Definition, tasks: dict[str, Definition]) -> None:
+def _own_limits(task: str, given: TaskOptions) -> Sequence[Limit]:
+    return limits.of_task(
+        task,
+        given.get("rate"),
+        given.get("rate_key"),
+        given.get("concurrency"),
+        given.get("concurrency_key"),
+        given.get("cost", 1),
+    )
+
+
+def _add(definition: Definition, tasks: dict[str, Definition]) -> None:
     """Raises InvalidInput if another function has the name."""
     known = tasks.get(definition.name)
     if known is not None and not _is_same(known.function, definition.function):

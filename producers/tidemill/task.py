@@ -212,3 +212,9 @@ class NamedTask(Enqueuer[R]):
     async def aenqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[R]]:
         """`enqueue_many` for async code."""
         return await self._client.arun(enqueueing.many(self._plan(list(calls), self.options), partial=partial))
+
+
+def named(client: Client, tasks: Mapping[str, Definition], name: str) -> NamedTask[Any]:
+    """A task by its name; where this process knows it, with its queue."""
+    known = tasks.get(name)
+    return NamedTask(client, validation.task_name(name), Options(queue=known.queue if known else None))

@@ -12,6 +12,7 @@ from tidemill.wire.keys import LANES
 
 _QUEUE: Final = re.compile(r"[a-z0-9_.-]{1,64}")
 _TASK: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+_LABEL: Final = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_.:@=+/-]{1,128}")
 
 # The id of an occurrence, `every:<name>:<time>`, has to be a valid job id.
@@ -32,6 +33,22 @@ def breaker_name(value: object) -> str:
     if isinstance(value, str) and _QUEUE.fullmatch(value):
         return value
     raise InvalidInput(f"breaker name {value!r} is not valid: 1 to 64 of a-z, 0-9, '_', '.', '-'")
+
+
+def template_name(value: object) -> str:
+    if isinstance(value, str) and _QUEUE.fullmatch(value):
+        return value
+    raise InvalidInput(f"template name {value!r} is not valid: 1 to 64 of a-z, 0-9, '_', '.', '-'")
+
+
+def label_name(value: object) -> str:
+    """A label of a template's versions. It begins with a letter, so that it is no number, and is not "newest"."""
+    if isinstance(value, str) and _LABEL.fullmatch(value) and value != "newest":
+        return value
+    raise InvalidInput(
+        f"label {value!r} is not valid: a letter, then up to 31 of a-z, 0-9, '_', '.', '-', and not 'newest', which "
+        "always is the newest version"
+    )
 
 
 def task_name(value: object) -> str:

@@ -1,76 +1,19 @@
-"""The tables of tests/wire/test_script_*.py, one module for each group of scripts."""
+"""The tables of the scripts, one module for each group of them: what stands here is a table, and is tested.
+
+tests/wire/test_script_tables.py has what is tested of every case.
+"""
 
 from __future__ import annotations
 
-from script_cases import (
-    breakers,
-    browse,
-    complete,
-    dead_letters,
-    deferring,
-    delivered,
-    displacing,
-    doctoring,
-    doctoring_fleet,
-    doctoring_tickets,
-    effects,
-    enqueue,
-    finishing,
-    freed_permits,
-    full_queues,
-    leaving,
-    limited_takes,
-    limits,
-    promote,
-    readmit,
-    recover,
-    recurring,
-    retry,
-    settlement,
-    shed,
-    steering,
-    take,
-    tenants,
-    tenants_entering,
-    tenants_leaving,
-    unrunnable,
-    worker,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import cast
+
 from script_state import Case
 
-_MODULES = (
-    enqueue,
-    full_queues,
-    deferring,
-    promote,
-    take,
-    delivered,
-    unrunnable,
-    complete,
-    retry,
-    settlement,
-    worker,
-    leaving,
-    recover,
-    steering,
-    finishing,
-    recurring,
-    effects,
-    doctoring,
-    doctoring_tickets,
-    doctoring_fleet,
-    dead_letters,
-    browse,
-    shed,
-    displacing,
-    limits,
-    limited_takes,
-    freed_permits,
-    breakers,
-    readmit,
-    tenants,
-    tenants_entering,
-    tenants_leaving,
-)
 
-ALL: list[Case] = [case for module in _MODULES for case in module.CASES]
+def _cases(module: str) -> list[Case]:
+    return cast("list[Case]", import_module(f"{__name__}.{module}").CASES)
+
+
+ALL: list[Case] = [case for module in iter_modules(__path__) for case in _cases(module.name)]

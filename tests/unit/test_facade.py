@@ -18,6 +18,7 @@ PUBLIC = {
         "InvalidInput",
         "UnserializableValue",
         "PayloadTooLarge",
+        "InvalidArguments",
         "QueueFull",
         "JobExists",
         "BreakerOpen",

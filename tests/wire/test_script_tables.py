@@ -18,9 +18,11 @@ from tidemill.wire.script import load, names
 
 # A second call of these does the next portion. The others are sent again when a reply was lost, and do nothing then.
 PORTIONS = frozenset({"take", "promote", "recover", "expire", "shed", "sweep", "adopt", "readmit"})
-REPEATABLE = frozenset(names()) - PORTIONS
-# They make new work, or write what an application wants written: a full server refuses both.
-REFUSED_WHEN_FULL = frozenset({"enqueue", "requeue", "declare", "apply_effect"})
+# Figures, in which what is counted twice does not matter.
+COUNTS = frozenset({"report_uses"})
+REPEATABLE = frozenset(names()) - PORTIONS - COUNTS
+# They make new work or figures of it, or write what an application wants written: a full server refuses them.
+REFUSED_WHEN_FULL = frozenset({"enqueue", "requeue", "declare", "apply_effect", "publish_template", "report_uses"})
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)

@@ -33,12 +33,20 @@
 | `audit` | stream | about the last five thousand actions by hand: who, why, to which jobs | requeue, discard | capped |
 | `breaker:<name>` | hash | a circuit breaker, and permits of its probes | trip_breaker | a day after its last change |
 | `breakers` | zset | name → end of its hash, ms | as `breaker:` | as `breaker:` |
+| `templates` | set | names of all job templates | publish_template | lives with the installation |
+| `template:<name>` | hash | what is current of a template, and its versions | publish_template | as `templates` |
+| `content:<name>:<number>` | string | a version's content, immutable | publish_template | retirement: TTL |
+| `versions:<name>` | zset | number → number: those not retired | publish_template | retirement |
+| `retired:<name>` | zset | number → when its content ends, ms | retire_template | a later change of the template |
+| `hot:<day>` | zset | template:number → uses in that day | report_uses | TTL: two days |
+| `hits:<hour>` | hash | `u:` uses, `h:` hits of template:number in that hour | report_uses | TTL: two hours |
 
 The agenda is never late: a queue whose wheel has jobs stands in it no later than its earliest due time, or now. It may
 be early, after a cancellation: promote finds nothing due then, and sets it right.
 
 Channels (sharded pub/sub): `alarm` wakes schedulers, `control` tells workers of cancellations and paused queues,
-`waiter:<id>` tells a process that a job it waits for is over, `breakers` tells all that use breakers of a change.
+`waiter:<id>` tells a process that a job it waits for is over, `breakers` tells all that use breakers of a change,
+`templates` tells workers of a change of a template.
 
 `<limit>` is `r` (a rate) or `c` (a concurrency) and a digest of its name and key, or `q.` and the queue whose it is.
 
@@ -92,6 +100,13 @@ TYPES: Final[Mapping[str, str]] = {
     "audit": "stream",
     "breaker:<name>": "hash",
     "breakers": "zset",
+    "templates": "set",
+    "template:<name>": "hash",
+    "content:<name>:<number>": "string",
+    "versions:<name>": "zset",
+    "retired:<name>": "zset",
+    "hot:<day>": "zset",
+    "hits:<hour>": "hash",
 }
 
 
@@ -115,6 +130,7 @@ class Keys:
         self.alarm = f"{self.root}alarm"
         self.control = f"{self.root}control"
         self.breakers = f"{self.root}breakers"  # the index, and the channel
+        self.templates = f"{self.root}templates"  # the names, and the channel
 
     def job(self, job_id: str) -> str:
         return f"{self.root}job:{job_id}"
@@ -173,6 +189,12 @@ class Keys:
 
     def breaker(self, name: str) -> str:
         return f"{self.root}breaker:{name}"
+
+    def template(self, name: str) -> str:
+        return f"{self.root}template:{name}"
+
+    def content(self, name: str, number: int) -> str:
+        return f"{self.root}content:{name}:{number}"
 
     def waiter(self, waiter: str) -> str:
         return f"{self.root}waiter:{waiter}"

@@ -7,7 +7,7 @@ SCRIPT LOAD give nobody a right that he has not without them.
 
 | role | for | may |
 | --- | --- | --- |
-| producer | applications | enqueue, wait for results, cancel, publish recurring jobs |
+| producer | applications | enqueue, wait for results, cancel, publish recurring jobs and templates |
 | worker | `tidemill worker` | all that a producer may, since jobs enqueue jobs; take, run and settle |
 | scheduler | `tidemill scheduler` | promote, recover, expire, shed, sweep, make recurring jobs |
 | dashboard | a look from outside | queues, workers, events, ids of jobs; no job's arguments, result or error |
@@ -61,6 +61,11 @@ _PRODUCER: Final[Grants] = {
     "events": "xadd",
     "breaker:*": "hget hmget hgetall hset hdel hincrby del pexpire",
     "breakers": "zadd zremrangebyscore pexpire",
+    "templates": "sadd smembers",
+    "template:*": "hget hmget hgetall hset hdel",
+    "content:*": "get set exists pexpire",
+    "versions:*": "zadd zcard zrange zrem",
+    "retired:*": "zadd zrange zrem zscore",
 }
 
 _RUNNING: Final[Grants] = {
@@ -82,6 +87,8 @@ _RUNNING: Final[Grants] = {
     "departed": "zadd zrem",
     "worker:*": "hset pexpire del exists",
     "once:*": "hmget hset hdel pexpire del",
+    "hot:*": "zincrby zrange zmscore zremrangebyrank pexpire",
+    "hits:*": "hincrby hmget pexpire",
 }
 
 _SCHEDULER: Final[Grants] = {
@@ -128,6 +135,10 @@ _DASHBOARD: Final[Grants] = {
     "events": "xlen xrange xrevrange xread",
     "breaker:*": "hget hmget hgetall",
     "breakers": "zrange",
+    "templates": "smembers",
+    "template:*": "hget hmget hgetall",
+    "hot:*": "zrange zmscore",
+    "hits:*": "hmget",
 }
 
 _STEERING: Final[Grants] = {
@@ -145,6 +156,7 @@ _STEERING: Final[Grants] = {
     "workers": "zadd zrem",
     "worker:*": "hset pexpire del",
     "audit": "xadd",
+    "content:*": "persist",
 }
 
 ROLES: Final[dict[str, tuple[Grants, ...]]] = {
@@ -157,11 +169,11 @@ ROLES: Final[dict[str, tuple[Grants, ...]]] = {
 
 # Role -> (channels that it publishes on, channels that it listens to).
 _CHANNELS: Final[dict[str, tuple[str, str]]] = {
-    "producer": ("alarm control breakers waiter:*", "breakers waiter:*"),
-    "worker": ("alarm control breakers waiter:*", "breakers control waiter:*"),
+    "producer": ("alarm control breakers templates waiter:*", "breakers waiter:*"),
+    "worker": ("alarm control breakers templates waiter:*", "breakers control templates waiter:*"),
     "scheduler": ("alarm waiter:*", "alarm"),
     "dashboard": ("", ""),
-    "operator": ("alarm control breakers waiter:*", "breakers waiter:*"),
+    "operator": ("alarm control breakers templates waiter:*", "breakers waiter:*"),
 }
 
 _ADMINISTRATION: Final = "+client|list +client|kill +slowlog|get +latency|latest +acl|log +acl|whoami +scan"

@@ -3,7 +3,7 @@
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
 answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py, sharing.py,
-dead_letters.py, doctoring.py, breaking.py.
+dead_letters.py, doctoring.py, breaking.py, templating.py.
 """
 
 from __future__ import annotations
@@ -31,6 +31,17 @@ from tidemill.wire.producing import (
 from tidemill.wire.scheduling import Promoted, Recovered, Scheduling, Shed, Survey
 from tidemill.wire.shard import Kept
 from tidemill.wire.sharing import Sharing
+from tidemill.wire.templating import (
+    Hot,
+    Label,
+    Outcome,
+    Pointers,
+    Published,
+    Templating,
+    Use,
+    Version,
+    VersionInfo,
+)
 from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
 
 __all__ = [
@@ -43,7 +54,9 @@ __all__ = [
     "Full",
     "Fullness",
     "Hand",
+    "Hot",
     "Kept",
+    "Label",
     "Letter",
     "LetterPage",
     "Limit",
@@ -51,9 +64,12 @@ __all__ = [
     "NewJob",
     "NewJobs",
     "News",
+    "Outcome",
+    "Pointers",
     "Pressed",
     "ProbeOutcome",
     "Promoted",
+    "Published",
     "QueueFigures",
     "Recovered",
     "Renewal",
@@ -68,6 +84,9 @@ __all__ = [
     "Ticket",
     "Unconfirmed",
     "Unprepared",
+    "Use",
+    "Version",
+    "VersionInfo",
     "WhenFull",
 ]
 
@@ -83,5 +102,6 @@ class Scripts(
     DeadLettering,
     Doctoring,
     Breaking,
+    Templating,
 ):
     """Commands for one shard."""

@@ -1,0 +1,114 @@
+"""`mill.every`: the recurring jobs that an application declares, and when they are published."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidemill import recurring
+from tidemill.importing import is_importing
+from tidemill.task import Definition, NamedTask, Task, named
+
+if TYPE_CHECKING:
+    from tidemill.client import Client
+
+
+class Repeating:
+    """The part of `Tidemill` that declares recurring jobs."""
+
+    client: Client
+    tasks: dict[str, Definition]
+
+    def __init__(self) -> None:
+        self._declared: dict[str, recurring.Recurring] = {}
+
+    def every(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | NamedTask[Any] | str,
+        *,
+        tz: str | tzinfo | None = None,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        missed: Literal["once", "skip", "all"] = "once",
+    ) -> recurring.Recurring:
+        """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
+
+        tz: an IANA zone for a cron expression; UTC by default.
+        name: what the recurring job is called; by default as its task (the second of a task has a digest behind that).
+            One that is published again under its name is replaced, so a change in the code is a change of the schedule.
+        missed: what happens to occurrences while no scheduler was up: one job for all of them ("once"), none ("skip"),
+            or each ("all").
+
+        It lives in Redis, so schedulers need no code of yours. It is published at once, except at the top level of a
+        module that is being imported: an import never talks to a server, and the worker that is given the module
+        publishes. `remove_recurring` ends it. Raises InvalidInput for a wrong schedule, zone or name.
+        """
+        declared = self._declare(when, task, tz, args, kwargs, name, missed)
+        if not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
+            self.client.run(recurring.publish(self.client, declared))
+        return declared
+
+    async def aevery(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | NamedTask[Any] | str,
+        *,
+        tz: str | tzinfo | None = None,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        missed: Literal["once", "skip", "all"] = "once",
+    ) -> recurring.Recurring:
+        """`every` for async code."""
+        declared = self._declare(when, task, tz, args, kwargs, name, missed)
+        await self.client.arun(recurring.publish(self.client, declared))
+        return declared
+
+    def _declare(
+        self,
+        when: str | timedelta,
+        task: Task[..., Any] | NamedTask[Any] | str,
+        tz: str | tzinfo | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object] | None,
+        name: str | None,
+        missed: str,
+    ) -> recurring.Recurring:
+        known = named(self.client, self.tasks, task) if isinstance(task, str) else task
+        if isinstance(known, Task):
+            known.definition.check(*args, **(kwargs or {}))
+        body = self.client.codec.encode_call(tuple(args), dict(kwargs or {}))
+        declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
+        if name is None and self._declared.get(declared.name, declared) != declared:
+            declared = recurring.told_apart(declared)
+        self._declared[declared.name] = declared
+        return declared
+
+    @property
+    def declared(self) -> list[recurring.Recurring]:
+        """The recurring jobs that `every` was called for in this process."""
+        return list(self._declared.values())
+
+    def publish(self) -> None:
+        """Publishes all recurring jobs of this process; a worker does it when it starts."""
+        for declared in self.declared:
+            self.client.run(recurring.publish(self.client, declared))
+
+    async def apublish(self) -> None:
+        """`publish` for async code."""
+        for declared in self.declared:
+            await self.client.arun(recurring.publish(self.client, declared))
+
+    def remove_recurring(self, name: str) -> bool:
+        """Ends a recurring job, by its name. Its occurrences that are jobs already stay. False: there was none."""
+        self._declared.pop(name, None)
+        return self.client.run(recurring.remove(self.client, name))
+
+    async def aremove_recurring(self, name: str) -> bool:
+        """`remove_recurring` for async code."""
+        self._declared.pop(name, None)
+        return await self.client.arun(recurring.remove(self.client, name))
