@@ -9,6 +9,8 @@ import pytest
 
 from tidemill import InvalidInput, Tidemill
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def nowhere() -> Tidemill:

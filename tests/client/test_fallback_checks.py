@@ -11,6 +11,8 @@ import pytest
 
 from tidemill import InvalidInput, Tidemill
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def offline() -> Tidemill:
