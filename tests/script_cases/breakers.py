@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from script_state import NOW, Call, Case
+from script_state import NOW, Call, Case, but
 from tidemill.wire.scripts import BreakerFigures, Hand, News, ProbeOutcome, Reopening
 
 RESET = Reopening(1_000, 4_000)
-
-
 DAY = 86_400_000
-
-
 OPEN_AT = NOW - 500
 
 
 def breaker(state: str, epoch: int, **fields: object) -> dict[str, str]:
     """As a change made it, half a second ago."""
     made = {"until": OPEN_AT, "reason": "failures", "openings": 1, "passed": 0, "changed": OPEN_AT}
-    return {name: str(value) for name, value in {"state": state, "epoch": epoch, **made, **fields}.items()}
+    return but({"state": state, "epoch": epoch, **made}, **fields)
 
 
 def changed(state: str, until: int, **fields: object) -> dict[str, str]:
     """As the call has made it."""
-    return breaker(state, **{"epoch": NOW, "until": until, "changed": NOW, **fields})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return but(breaker(state, NOW, until=until, changed=NOW), **fields)
 
 
 def indexed(until: int) -> dict[str, int]:
@@ -36,13 +32,8 @@ def _trip(epoch: int) -> Call:
 
 
 CLOSED = breaker("closed", 7, openings=0, reason="probe")
-
-
 OPEN = breaker("open", 7)
-
-
 HALF_OPEN = breaker("half_open", 7)
-
 
 TRIP = [
     Case(
@@ -174,7 +165,6 @@ def _settle(outcome: ProbeOutcome, most: int = 2) -> Call:
 
 PROBED = breaker("half_open", 7, **{"permit:p": NOW + 9, "permit:a": NOW + 9})
 
-
 SETTLE = [
     Case(
         "settle_probe",
@@ -270,7 +260,6 @@ SET = [
         (f"breakers pay {NOW} closed 0 hand",),
     ),
 ]
-
 
 LOOK = [
     Case(

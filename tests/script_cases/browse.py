@@ -23,16 +23,9 @@ _LETTERS: State = {
     "dead:q": {"a": 5, "b": 7, "c": 7, "d": 7, "e": 9},
 }
 
-
 _ANY = Sieve(0, 100)
-
-
 _A, _B = _letter("a", 5), _letter("b", 7)
-
-
 _C, _D = _letter("c", 7, "KeyError", "x"), _letter("d", 7, "ValueError", "a small picture")
-
-
 _E = _letter("e", 9)._replace(crashes=2)
 
 
@@ -51,7 +44,6 @@ _DAMAGED: State = {
     "job:ready": job("ready"),
     "dead:q": {"text": 4, "strange": 3, "bytes": 2, "ready": 1, "gone": 0},
 }
-
 
 BROWSE = [
     _browse_case("the newest first, and of one time by their ids", _browse(), ("", ""), _E, _D, _C, _B, _A),

@@ -33,7 +33,6 @@ _FOUR_DEAD: State = {
     "dead:other": {"d": 9},
 }
 
-
 _LET_IN: State = {
     "job:a": job("ready", v=0, c=NOW),
     "job:d": job("ready", q="other", v=0, c=NOW),
@@ -43,7 +42,6 @@ _LET_IN: State = {
     "events": ["requeue a d"],
     "audit": [_audit("retry", "a", "d")],
 }
-
 
 REQUEUE = [
     *(

@@ -25,7 +25,6 @@ def _drain(rate: int) -> dict[str, int]:
 
 FULL = {**limited(limit=2), "wheel:q": {"x": 1}, **ready("b"), "ready:q:normal": tickets("b")}
 
-
 ENQUEUE = [
     Case(
         "enqueue",

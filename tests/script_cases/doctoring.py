@@ -26,7 +26,6 @@ NOWHERE: State = {
     "job:e": job("expired", z=60_000),
 }
 
-
 NOWHERE_FOUND = (
     ("not_in_wheel", "a"),
     ("not_expiring", "a"),
@@ -37,10 +36,8 @@ NOWHERE_FOUND = (
     ("not_among_finished", "e"),
 )
 
-
 # What a check that finds nothing answers.
 NOTHING: list[object] = []
-
 
 CHECK_RECORDS = [
     Case(
@@ -135,7 +132,6 @@ CHECK_RECORDS = [
     ),
 ]
 
-
 WHEEL: State = {
     "job:a": job("scheduled"),
     "job:b": job("ready"),
@@ -147,7 +143,6 @@ WHEEL: State = {
     "wheel:q": {"a": 1, "b": 2, "c": 3, "d": 4, "gone": 5},
 }
 
-
 PARKED: State = {
     "job:a": job("scheduled", y="unknown task"),
     "job:b": job("scheduled"),
@@ -157,7 +152,6 @@ PARKED: State = {
     "done:q": {"c": 1},
     "parked:t": {"a": 1, "b": 2, "c": 3},
 }
-
 
 CHECK_PLACES = [
     Case(

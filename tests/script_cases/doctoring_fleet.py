@@ -14,7 +14,6 @@ LOCKS: State = {
     f"unique:{DIGEST}": "b",
 }
 
-
 CHECK_LOCKS = [
     Case(
         "check_locks",
@@ -34,13 +33,11 @@ CHECK_LOCKS = [
     ),
 ]
 
-
 WORKERS: State = {
     "workers": {"w1": NOW, "w2": NOW + 1, "over": NOW - 60, "w4": NOW - 61},
     "worker:w1": {"pid": "1"},
     "worker:w3": {"pid": "3"},
 }
-
 
 CHECK_WORKERS = [
     Case(
@@ -61,7 +58,6 @@ CHECK_WORKERS = [
         ],
     ),
 ]
-
 
 CONSUMERS: State = {
     "job:a": job("running", l="w1", a=1),
@@ -95,7 +91,6 @@ CHECK_CONSUMERS = [
     ),
 ]
 
-
 QUEUES: State = {
     "queues": {"known", "empty"},
     "queue:known": {"known": "1"},
@@ -105,7 +100,6 @@ QUEUES: State = {
     "wheel:known": {"b": NOW + 1},
     "agenda": {"known": NOW + 2},
 }
-
 
 CHECK_QUEUES = [
     Case(

@@ -28,9 +28,7 @@ HELD: State = {
     "ready:q:normal": tickets("own@w1", "other@w2", "late@w1", "other@w1", "over@w1", "gone@w1", "over@dead", "waits"),
 }
 
-
 HELD_TICKETS = [("own", "w1"), ("other", "w2"), ("late", "w1"), ("over", "dead"), ("waits", "")]
-
 
 REUSED: State = {
     "job:a": job("ready", q="other"),
@@ -39,7 +37,6 @@ REUSED: State = {
     "workers": {"w1": NOW},
     "ready:q:normal": tickets("a@w1", "b@w1", "a"),
 }
-
 
 CHECK_TICKETS = [
     Case(
@@ -85,7 +82,6 @@ CHECK_TICKETS = [
     ),
 ]
 
-
 LOST: State = {
     "job:a": job("ready", p="high"),
     "job:b": job("running", l="dead", a=2, n=NOW + 9, m="progress"),
@@ -94,7 +90,6 @@ LOST: State = {
     "job:d": job("ready", a=1),
     "workers": {"w1": NOW},
 }
-
 
 REINSTATE = [
     Case(

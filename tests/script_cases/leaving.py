@@ -45,7 +45,6 @@ END_LEASE = [
     ),
 ]
 
-
 RETIRE = [
     Case(
         "retire",

@@ -11,21 +11,11 @@ from tidemill.wire.doctoring import CheckedRecords, Row
 from tidemill.wire.scripts import Enqueued, NewJob, NewJobs, Promoted
 
 NEVER = 4_000_000_000_000
-
-
 # Of task t: 500 in a second, at most five at once; and a concurrency of two.
 RATE: State = {"limits": {"t": "r2000:5:t"}}
-
-
 TWO: State = {"limits": {"t": "c2:pay"}}
-
-
 BEHIND = "it waits for its turn behind others"
-
-
 FOR_RATE = "it waits for its turn: rate of t"
-
-
 FOR_PERMIT = "it waits for its turn: concurrency of pay"
 
 
@@ -104,7 +94,6 @@ ADMIT = [
     ),
 ]
 
-
 ENQUEUE = [
     Case(
         "enqueue",
@@ -144,7 +133,6 @@ ENQUEUE = [
     ),
 ]
 
-
 HELD: State = {
     **TWO,
     "job:a": job("running", l="w1", a=1, j=8, li="c1"),
@@ -155,7 +143,6 @@ HELD: State = {
     "job:c": waiting("c1", 3000),
     **line("c1", NOW + 60_000, b=2000, c=3000),
 }
-
 
 CONFINE = [
     Case(
@@ -175,7 +162,6 @@ CONFINE = [
         0,
     ),
 ]
-
 
 CHECK = [
     Case(
@@ -214,7 +200,6 @@ CHECK = [
         ("alarm",),
     ),
 ]
-
 
 DECLARE = [
     Case(

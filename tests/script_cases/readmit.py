@@ -22,7 +22,6 @@ def _parked(**due: int) -> State:
 
 LATER = NOW + 60_000
 
-
 READMIT = [
     Case(
         "readmit",

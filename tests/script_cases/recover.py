@@ -7,8 +7,6 @@ from script_state import HOUR, NOW, Call, Case, State, but, job, tickets
 from tidemill.wire.scripts import Recovered
 
 DEAD: State = {"workers": {"w1": NOW, "w2": NOW + 9}, **EMPTY}
-
-
 RUNNING = job("running", l="w1", a=2, j=8, m="progress")
 
 

@@ -7,7 +7,6 @@ from script_state import NOW, Case, after, but, tickets
 
 _SCHEDULED = but(RUNNING, s="scheduled", d=NOW + 100, m=None)
 
-
 RETRY = [
     Case(
         "retry",
@@ -88,7 +87,6 @@ RETRY = [
         [1],
     ),
 ]
-
 
 PARK = [
     Case(

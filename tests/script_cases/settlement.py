@@ -9,11 +9,7 @@ from script_state import HOUR, NOW, Call, Case, State, World, after, but, job, t
 from tidemill.wire.command import Command
 
 RUNNING = job("running", l="w1", a=3, j=8, m="progress")
-
-
 HELD: State = {"job:a": RUNNING, "ready:q:normal": tickets("a@w1", "other")}
-
-
 DROPPED = tickets("other")
 
 
@@ -39,7 +35,6 @@ REST: dict[str, tuple[object, ...]] = {
     "abandon": (),
     "release": (),
 }
-
 
 ENDS_AS = {
     "complete": "succeeded",
@@ -80,7 +75,6 @@ BURY = [
     ),
 ]
 
-
 ABANDON = [
     Case(
         "abandon",
@@ -106,7 +100,6 @@ ABANDON = [
         [1],
     ),
 ]
-
 
 RELEASE = [
     Case(

@@ -8,11 +8,7 @@ from tidemill.wire import record
 from tidemill.wire.scripts import Shed, Survey
 
 ERROR = record.write_error(RemoteError("shed", "dropped"))
-
-
 EVERY = 1000
-
-
 OVER: State = {"queue:q": {"limit": "2", "displace_low": "1", "displace_normal": "1"}, "watched": {"q": 0}}
 
 

@@ -165,7 +165,6 @@ CONFIGURE = [
     ),
 ]
 
-
 MEASURE = [
     Case(
         "measure",
@@ -210,14 +209,12 @@ MEASURE = [
     ),
 ]
 
-
 _SOON: State = {
     "agenda": {"q": NOW, "p": NOW - 3, "later": NOW + 1},
     "workers": {"w1": NOW + 4, "w2": NOW + 5},
     "expiring": {"a": NOW + 6},
     "occurrences": {"daily": NOW + 7},
 }
-
 
 SURVEY = [
     Case(

@@ -13,14 +13,8 @@ from tidemill.wire.scripts import (
 )
 
 A, B, NOBODY = "a" * 16, "b" * 16, "-"
-
-
 SHARED: State = {"queues": {"q"}, "queue:q": {"known": "1", "tenants": "1"}}
-
-
 LOOK = NOW + 2000
-
-
 # A place in line behind another of the same call.
 BEHIND = 1 / 2048
 
@@ -56,7 +50,6 @@ WAITING: State = {
     "turns:q:normal": {"": 7, B: 8, A: 8.5},
 }
 
-
 # Of these, the next two: the first of each tenant.
 TWO_LET_IN: State = {
     **counted(3),
@@ -65,7 +58,6 @@ TWO_LET_IN: State = {
     f"tenant:q:normal:{B}": {"b2": NOW + 1},
 }
 
-
 ONE_WAITS: State = {
     **SHARED,
     **counted(1),
@@ -73,9 +65,7 @@ ONE_WAITS: State = {
     "turns:q:normal": {"": 7, A: 8},
 }
 
-
 NONE_WAIT: State = {**counted(0), "turns:q:normal": None, f"tenant:q:normal:{A}": None}
-
 
 TAKE = [
     Case(

@@ -134,7 +134,6 @@ def _line(*, repair: bool = True) -> Call:
 
 NOTHING: list[Row] = []
 
-
 DOCTORING = [
     Case(
         "check_line",

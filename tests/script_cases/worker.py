@@ -6,11 +6,7 @@ from script_state import NOW, Call, Case, State, after, but, job, tickets
 from tidemill.wire.scripts import Renewal, Taken
 
 LANES = ("high", "normal", "low")
-
-
 EMPTY = {f"ready:q:{lane}": tickets() for lane in LANES}
-
-
 DESCRIPTION = {"host": "h", "pid": "1"}
 
 
@@ -79,9 +75,7 @@ REGISTER = [
     ),
 ]
 
-
 ALIVE: State = {"workers": {"w1": NOW + 5}, "worker:w1": DESCRIPTION}
-
 
 _WAITING: State = {
     "queue:p": {"paused": "1"},
@@ -150,7 +144,6 @@ RENEW = [
     ),
 ]
 
-
 _HELD = Taken("a", "q", 1, "1-1", 2, 0, "t", b"", b"", 2, 0, 0, "", b"", "w1")
 
 
@@ -159,7 +152,6 @@ def _hold(*, waits: bool) -> Call:
 
 
 _RUNS = job("running", l="w1", a=2)
-
 
 HOLD = [
     Case("hold", "it waits", {"job:a": _RUNS}, _hold(waits=True), {"job:a": but(_RUNS, h=1)}, 1),
