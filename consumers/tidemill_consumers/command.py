@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tidemill.commands.root import log_options, url_option
@@ -10,9 +12,19 @@ from tidemill_consumers.concurrency import ALGORITHMS, make_limiter
 from tidemill_consumers.settings import WorkerSettings
 
 
+def _names(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
+def _milliseconds(_: click.Context, __: click.Parameter, seconds: float) -> int:
+    return int(seconds * 1000)
+
+
 @click.command()
 @click.argument("app", metavar="MODULE:APP")
-@click.option("--queues", default="", help="Comma-separated; default: all queues of the application's tasks.")
+@click.option(
+    "--queues", callback=_names, default="", help="Comma-separated; default: all queues of the application's tasks."
+)
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
 @click.option(
     "--concurrency",
@@ -43,6 +55,7 @@ from tidemill_consumers.settings import WorkerSettings
 @click.option("--with-scheduler", is_flag=True, help="Run a scheduler beside the workers.")
 @click.option(
     "--grace",
+    "grace_seconds",
     type=click.FloatRange(0, 86_400),
     default=settings.GRACE_SECONDS,
     show_default=True,
@@ -50,6 +63,8 @@ from tidemill_consumers.settings import WorkerSettings
 )
 @click.option(
     "--lease",
+    "lease_ms",
+    callback=_milliseconds,
     type=click.FloatRange(0.5, 3_600),
     default=settings.LEASE_MS / 1000,
     show_default=True,
@@ -57,6 +72,7 @@ from tidemill_consumers.settings import WorkerSettings
 )
 @click.option(
     "--server-deadline",
+    "server_deadline_seconds",
     type=click.FloatRange(1, 86_400),
     default=settings.SERVER_DEADLINE_SECONDS,
     show_default=True,
@@ -65,23 +81,29 @@ from tidemill_consumers.settings import WorkerSettings
 @click.option("--child-processes", type=click.IntRange(0, 256), default=0, help="Children for executor='process'.")
 @click.option("--child-max-jobs", type=click.IntRange(1), default=settings.CHILD_MAX_JOBS, show_default=True)
 @click.option("--child-max-megabytes", type=click.IntRange(16), default=settings.CHILD_MAX_MEGABYTES, show_default=True)
+@click.option(
+    "--template-cache-entries",
+    type=click.IntRange(1),
+    default=settings.TEMPLATE_CACHE_ENTRIES,
+    show_default=True,
+    help="Versions of job templates that are held at most.",
+)
+@click.option(
+    "--template-cache-bytes",
+    type=click.IntRange(1),
+    default=settings.TEMPLATE_CACHE_BYTES,
+    show_default=True,
+    help="Memory that they may take.",
+)
+@click.option(
+    "--template-warming/--no-template-warming",
+    default=True,
+    help="Load the versions that the fleet uses most before the first job, and keep those that are used all day.",
+)
 @url_option
 @log_options
 def worker(
-    app: str,
-    queues: str,
-    processes: int,
-    concurrency: int,
-    concurrency_limiter: str,
-    no_supervisor: bool,
-    max_stall: float,
-    with_scheduler: bool,
-    grace: float,
-    lease: float,
-    server_deadline: float,
-    child_processes: int,
-    child_max_jobs: int,
-    child_max_megabytes: int,
+    app: str, processes: int, no_supervisor: bool, max_stall: float, with_scheduler: bool, **chosen: Any
 ) -> None:
     """Run the jobs of an application.
 
@@ -98,21 +120,10 @@ def worker(
 
     if no_supervisor and (processes > 1 or with_scheduler):
         raise click.UsageError("--no-supervisor is for one process: leave out --processes and --with-scheduler")
-    make_limiter(concurrency_limiter, concurrency)  # what can't be had is said here, and not by each process
-    chosen = WorkerSettings(
-        queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
-        concurrency=concurrency,
-        concurrency_limiter=concurrency_limiter,
-        lease_ms=int(lease * 1000),
-        grace_seconds=grace,
-        server_deadline_seconds=server_deadline,
-        child_processes=child_processes,
-        child_max_jobs=child_max_jobs,
-        child_max_megabytes=child_max_megabytes,
-        app_path=app,
-    )
+    worker_settings = WorkerSettings(app_path=app, **chosen)  # of what is given here, the names are the settings'
+    make_limiter(worker_settings.concurrency_limiter, worker_settings.concurrency)  # what can't be had is said once
     if no_supervisor:
-        code = run_one(chosen)
+        code = run_one(worker_settings)
     else:
-        code = run_fleet(chosen, processes, with_scheduler=with_scheduler, max_stall_seconds=max_stall)
+        code = run_fleet(worker_settings, processes, with_scheduler=with_scheduler, max_stall_seconds=max_stall)
     click.get_current_context().exit(code)

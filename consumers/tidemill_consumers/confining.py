@@ -19,9 +19,9 @@ from tidemill_consumers.run import Run
 
 
 def is_unconfined(run: Run) -> bool:
-    """It has limits that its record does not name."""
+    """It has limits that its record does not name. One whose template is not there yet is asked again when it is."""
     limits = run.definition.limits
-    return limits is not None and not limits.are_named(run.taken.limits)
+    return limits is not None and run.wanted is None and not limits.are_named(run.taken.limits)
 
 
 def confine(
@@ -47,7 +47,7 @@ def confine(
 def _names(run: Run, codec: Codec) -> str | Dead:
     assert run.definition.limits is not None
     try:
-        args, kwargs = codec.decode_call(run.taken.body)
+        args, kwargs = pipeline.arguments_of(run, codec)
         return run.definition.limits.names(args, kwargs)
     except TidemillError as error:
         return Dead(pipeline.describe(error), "limits")

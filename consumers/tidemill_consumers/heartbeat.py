@@ -19,6 +19,7 @@ from tidemill.errors import TidemillError
 from tidemill.target import Target
 from tidemill.telemetry import Event
 from tidemill.wire.scripts import Renewal, Scripts
+from tidemill.wire.templating import template_news_in
 from tidemill_consumers import settings
 from tidemill_consumers.background import background
 from tidemill_consumers.contact import Contact
@@ -35,6 +36,8 @@ class Tenant(Protocol):
     def held_count(self) -> int: ...
     def renewed(self, renewal: Renewal, held: int) -> None: ...
     def lease_lost(self, incarnation: str) -> None: ...
+    def connected(self) -> None: ...
+    def template_changed(self, name: str) -> None: ...
     def beat(self) -> None: ...
     def failed(self, role: str, error: BaseException) -> None: ...
 
@@ -106,19 +109,26 @@ class Heartbeat:
 
     def _follow(self) -> None:
         line = open_line(self._target)
+        channels = [self._scripts.keys.control, self._scripts.keys.templates]
         try:
-            line.subscribe([self._scripts.keys.control])
+            line.subscribe(channels)
             self._line = line
             self._wanted.set()
+            self._tenant.connected()
             while not self._closing.is_set():
                 heard = line.messages(2 * settings.BLOCK_MS / 1000)
-                if any(self._concerns(message) for _, message in heard):
-                    self._wanted.set()
+                for channel, message in heard:
+                    self._hear(channel, message)
                 if not heard:
-                    line.subscribe([self._scripts.keys.control])
+                    line.subscribe(channels)
         finally:
             self._line = None
             line.close()
 
-    def _concerns(self, message: str) -> bool:
-        return message == "queues" or self._tenant.incarnation in message
+    def _hear(self, channel: str, message: str) -> None:
+        if channel == self._scripts.keys.templates:
+            news = template_news_in(message)
+            if news is not None:
+                self._tenant.template_changed(news[0])
+        elif message == "queues" or self._tenant.incarnation in message:
+            self._wanted.set()

@@ -12,29 +12,36 @@ import traceback
 from collections.abc import Awaitable, Mapping
 from contextvars import copy_context
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Final, Protocol, cast
 
-from tidemill import telemetry, validation
+from tidemill import telemetry
 from tidemill.client import Client
 from tidemill.context import CURRENT, CurrentJob
 from tidemill.errors import BreakerOpen, CorruptRecord, InvalidInput, RemoteError
 from tidemill.names import type_name
-from tidemill.retry import Retry
 from tidemill.task import Definition
 from tidemill.telemetry import Event, ParkReason
-from tidemill.wire import envelope
+from tidemill.templates.reference import is_template
 from tidemill.wire.envelope import Codec
 from tidemill.wire.scripts import Taken
 from tidemill.wire.signing import Refusal, Signable, Signing, is_signed
-from tidemill_consumers import decisions, guards, settings
+from tidemill_consumers import decisions, guards, settings, terms
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Succeeded
 from tidemill_consumers.run import Interrupt, Run
+from tidemill_consumers.templates.version import Mismatch
 
 _NOTHING: Final = Succeeded(b"")
-_MAX_TIMEOUT_MS: Final = validation.MAX_DELAY_DAYS * 86_400_000
 
 
-def admit(taken: Taken, tasks: Mapping[str, Definition], signing: Signing | None) -> Run | Outcome:
+class Templates(Protocol):
+    """Those that this worker holds."""
+
+    def resolve(self, taken: Taken, definition: Definition) -> Run | Outcome: ...
+
+
+def admit(
+    taken: Taken, tasks: Mapping[str, Definition], signing: Signing | None, templates: Templates | None = None
+) -> Run | Outcome:
     """Verifies a job before anything of it is decoded, then resolves it. Children get what was verified, and no keys.
 
     A worker without keys can't tell a good signature from a bad one, so it leaves signed jobs to those that have them.
@@ -42,11 +49,11 @@ def admit(taken: Taken, tasks: Mapping[str, Definition], signing: Signing | None
     if signing is None:
         if is_signed(taken.body):
             return parked(taken, "it is signed, and this worker has no keys", "no_keys")
-        return resolve(taken, tasks)
+        return resolve(taken, tasks, templates)
     payload = signing.verify(Signable(taken.queue, taken.task, taken.id, taken.options), taken.body)
     if isinstance(payload, Refusal):
         return refused(taken, payload)
-    return resolve(replace(taken, body=payload), tasks)
+    return resolve(replace(taken, body=payload), tasks, templates)
 
 
 def refused(taken: Taken, refusal: Refusal) -> Dead:
@@ -63,24 +70,24 @@ def refused(taken: Taken, refusal: Refusal) -> Dead:
     return Dead(RemoteError("InvalidSignature", refusal.text), "signature")
 
 
-def resolve(taken: Taken, tasks: Mapping[str, Definition]) -> Run | Outcome:
-    """Finds the task and the options of a job; an outcome at once if it can't be run here."""
+def resolve(taken: Taken, tasks: Mapping[str, Definition], templates: Templates | None = None) -> Run | Outcome:
+    """Finds the task and the options of a job; an outcome at once if it can't be run here.
+
+    templates: None where there are none: a child gets jobs whose arguments are complete.
+    """
     definition = tasks.get(taken.task)
     if definition is None:
         if not taken.task:
             return corrupt("it names no task")
         return parked(taken, f"no worker of this queue knows task {taken.task!r}")
-    retry, timeout_ms, critical = definition.retry, definition.timeout_ms, definition.critical
-    if taken.options:
-        try:
-            carried: Mapping[str, Any] = dict(cast(dict[str, Any], envelope.unpack(taken.options)))
-            retry = Retry.from_wire(carried, retry) if "retry" in carried else retry
-            if "timeout_ms" in carried:
-                timeout_ms = validation.whole("timeout_ms", carried["timeout_ms"], 1, _MAX_TIMEOUT_MS)
-            critical = validation.flag("critical", carried.get("critical", critical))
-        except (CorruptRecord, InvalidInput, TypeError, ValueError, AttributeError) as error:
-            return corrupt(f"its options can't be read: {error}")
-    return Run(taken, definition, retry, timeout_ms, critical)
+    if not taken.options:
+        return Run(taken, definition, definition.retry, definition.timeout_ms, definition.critical)
+    if templates is not None and is_template(taken.options):
+        return templates.resolve(taken, definition)
+    try:
+        return Run(taken, definition, *terms.changed(terms.terms_of(definition), terms.read(taken.options)))
+    except CorruptRecord as error:
+        return corrupt(f"its options can't be read: {error}")
 
 
 def parked(taken: Taken, reason: str, label: ParkReason = "unknown_task") -> Parked:
@@ -102,8 +109,26 @@ def call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead
     return copy_context().run(_call_sync, run, context, client)
 
 
+def arguments_of(run: Run, codec: Codec) -> tuple[list[object], dict[str, object]]:
+    """What its function is called with. Raises CorruptRecord, Mismatch, and what an upcaster of its template raises."""
+    arguments, keywords = codec.decode_call(run.taken.body)
+    return arguments, keywords if run.bind is None else run.bind(keywords)
+
+
+def complete(run: Run, codec: Codec) -> Taken:
+    """The job as it would be without a template: for a process that has none. Raises as `arguments_of`, and
+    InvalidInput for what can't be carried."""
+    if run.bind is None:
+        return run.taken
+    arguments, keywords = arguments_of(run, codec)
+    options = terms.pack(terms.Terms(run.retry, run.timeout_ms, run.critical))
+    return replace(run.taken, body=codec.encode_call(tuple(arguments), keywords), options=options)
+
+
 def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead | Parked:
     arguments, keywords = client.codec.decode_call(run.taken.body)
+    if run.bind is not None:
+        keywords = run.bind(keywords)
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
@@ -129,6 +154,8 @@ def _call_sync(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dea
 async def call_async(run: Run, context: CurrentJob, client: Client) -> Succeeded | Dead | Parked:
     """Awaits a coroutine function in this task, whose context is its own."""
     arguments, keywords = client.codec.decode_call(run.taken.body)
+    if run.bind is not None:
+        keywords = run.bind(keywords)
     context.client = client
     CURRENT.set(context)
     with processing(run) as span:
@@ -188,6 +215,8 @@ def classify(run: Run, error: BaseException) -> Outcome:
 def _raised(run: Run, error: BaseException) -> Outcome:
     if isinstance(error, CorruptRecord):
         return corrupt(str(error))
+    if isinstance(error, Mismatch):
+        return Dead(RemoteError("InvalidArguments", str(error)), "arguments")
     if decisions.is_held_up(run, error):
         assert isinstance(error, BreakerOpen)
         return guards.parked(error, error.retry_after)

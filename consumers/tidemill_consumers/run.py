@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tidemill.breakers import Call
     from tidemill.breakers.breaker import Verdict
     from tidemill_consumers.guards import Guard
+    from tidemill_consumers.templates.version import Bind
+    from tidemill_consumers.templates.wanted import Wanted
 
 
 class Interrupt(Enum):
@@ -34,6 +36,7 @@ class Run:
     __slots__ = (
         "_lock",
         "_settled",
+        "bind",
         "call",
         "context",
         "critical",
@@ -51,6 +54,7 @@ class Run:
         "taken_at",
         "timeout_ms",
         "verdict",
+        "wanted",
     )
 
     def __init__(
@@ -61,6 +65,8 @@ class Run:
         self.retry = retry
         self.timeout_ms = timeout_ms
         self.critical = critical
+        self.bind: Bind | None = None  # of its template: makes its arguments of what was sent; None: that is all
+        self.wanted: Wanted | None = None  # a version that is not held: it waits for it, in no executor
         self.fallback_reason = ""  # why its fallback was called
         self.guard: Guard | None = None  # of the breaker that its task declares; in a child: none, its worker has asked
         self.call: Call | None = None  # through that breaker

@@ -53,7 +53,7 @@ class Runs:
                 name = run.definition.executor
                 if run.started_at:
                     last[name] = max(run.started_at, last.get(name, 0.0))
-                elif run.is_waiting and run.taken_at < since:
+                elif run.is_waiting and run.wanted is None and run.taken_at < since:
                     waiting.add(name)
         return {name for name in waiting if 0.0 < last.get(name, 0.0) < since}
 

@@ -45,6 +45,26 @@ PARK_CAP_MS: Final = 60_000
 # Parked jobs that a worker that knows their task makes due in one call.
 ADOPT_PAGE: Final = 200
 
+# What the cache of templates' versions holds at most. A version with 2 KiB of defaults takes about 10 KB in memory.
+TEMPLATE_CACHE_ENTRIES: Final = 10_000
+TEMPLATE_CACHE_BYTES: Final = 64 << 20
+# Jobs that have waited for their version for so long are handed back: another worker may hold it.
+TEMPLATE_HAND_BACK_MS: Final = 1_000
+# A version that could not be read is tried again after this, doubled each time up to the cap: an outage ends by itself,
+# and jobs wait for its end.
+TEMPLATE_RETRY_SECONDS: Final = 0.05
+TEMPLATE_RETRY_CAP_SECONDS: Final = 1.0
+# How often a worker tells which versions it has used; it says nothing when none was.
+TEMPLATE_REPORT_SECONDS: Final = 10.0
+# How long a worker that starts loads what the fleet uses, before it takes its first job.
+TEMPLATE_WARM_UP_SECONDS: Final = 2.0
+# How often it looks for versions that are worth to be kept, while jobs of templates run.
+TEMPLATE_KEEP_WARM_SECONDS: Final = 60.0
+# Which are: used about every half hour, and found by nearly all jobs. One that is missed more often comes and goes, and
+# would only take the room of others.
+KEEP_WARM_DAILY_USES: Final = 50
+KEEP_WARM_HIT_RATIO: Final = 0.95
+
 # A job whose worker died so often while it ran runs alone from then on: the next death is its own. One may be bad luck:
 # a machine that fails takes many jobs with it, and they must not wait for each other afterwards.
 SUSPECT_CRASHES: Final = 2
@@ -76,6 +96,9 @@ class WorkerSettings:
     child_processes: int = 0
     child_max_jobs: int = CHILD_MAX_JOBS
     child_max_megabytes: int = CHILD_MAX_MEGABYTES
+    template_cache_entries: int = TEMPLATE_CACHE_ENTRIES
+    template_cache_bytes: int = TEMPLATE_CACHE_BYTES
+    template_warming: bool = True
     app_path: str = ""
 
     def arguments(self) -> list[str]:
@@ -91,4 +114,7 @@ class WorkerSettings:
             f"--child-processes={self.child_processes}",
             f"--child-max-jobs={self.child_max_jobs}",
             f"--child-max-megabytes={self.child_max_megabytes}",
+            f"--template-cache-entries={self.template_cache_entries}",
+            f"--template-cache-bytes={self.template_cache_bytes}",
+            "--template-warming" if self.template_warming else "--no-template-warming",
         ]

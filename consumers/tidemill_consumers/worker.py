@@ -10,48 +10,42 @@ Life: start → run → drain → stop. `intake` bounds what is taken; `runs` ar
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from operator import attrgetter
 from typing import Final
 
 from tidemill import telemetry
 from tidemill.app import Tidemill
 from tidemill.connection import Link
-from tidemill.errors import JobCancelled, QueueFull, TidemillError
-from tidemill.ids import new_id
+from tidemill.errors import TidemillError
 from tidemill.names import type_name
 from tidemill.telemetry import Event
 from tidemill.wire import record
-from tidemill.wire.scripts import Renewal, Scripts, Taken
-from tidemill_consumers import pipeline, settings
+from tidemill.wire.scripts import Renewal, Taken
+from tidemill_consumers import settings
+from tidemill_consumers.admission import Admission
 from tidemill_consumers.beats import Beat, BeatSender
 from tidemill_consumers.concurrency import make_limiter, slots
-from tidemill_consumers.confining import confine, is_unconfined
 from tidemill_consumers.contact import Contact
 from tidemill_consumers.deadlines import Deadlines
 from tidemill_consumers.executors import Executor
 from tidemill_consumers.guards import Guards
 from tidemill_consumers.heartbeat import Heartbeat
 from tidemill_consumers.intake import Intake
-from tidemill_consumers.outcomes import Outcome, Parked, Released
+from tidemill_consumers.interruptions import Interruptions
+from tidemill_consumers.membership import Membership
+from tidemill_consumers.outcomes import Outcome, Released
 from tidemill_consumers.pace import Pace
 from tidemill_consumers.reader import Reader
-from tidemill_consumers.run import Interrupt, Run
+from tidemill_consumers.run import Run
 from tidemill_consumers.runs import Runs
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.settlement import Settlement
+from tidemill_consumers.templates.templates import Templates
 
 # How long a worker that stops waits for the server's answer to its last settlements.
 _LAST_WORDS_SECONDS: Final = 5.0
-# A page of what is handed on when a worker leaves.
-_HAND_ON_PAGE: Final = 1_000
-# Leaving is no crash: what is handed on then is never buried.
-_NO_BURIAL: Final = 1_000_000
 
 
 class Worker:
@@ -70,31 +64,51 @@ class Worker:
     ) -> None:
         self.settings = worker_settings
         self.client = mill.client
-        self.incarnation = new_id()
         self._mill = mill
         self._tasks = dict(mill.tasks)
         self._on_failure = on_failure
         self._beats = beats
         self._url = ""
-        self._is_published = False
         self.queues = worker_settings.queues or tuple(sorted({task.queue for task in self._tasks.values()}))
         target = mill.client.target
-        self._scripts: Scripts = mill.client.scripts
+        scripts = mill.client.scripts
         self._link = Link(target)
+        self._membership = Membership(mill, worker_settings, self.queues, self._link)
         self.runs = Runs()
-        self._guards = Guards(self._tasks, mill.client.breakers, self._link, self._scripts, self.failed)
-        self._registering = threading.Lock()
+        self._guards = Guards(self._tasks, mill.client.breakers, self._link, scripts, self.failed)
         self._began = time.monotonic()
         self._done = 0
         self._limiter = make_limiter(worker_settings.concurrency_limiter, worker_settings.concurrency)
         self._pace = Pace(self._limiter)
         self._executors: dict[str, Executor] = {}
         self.intake = Intake(self.queues, self._limiter, self._pace, lambda: self.runs.is_isolating)
-        self._deadlines = Deadlines(self._timed_out, self.failed)
-        contact = Contact(worker_settings.server_deadline_seconds, lambda: bool(self.runs.all()), self.failed)
-        self._settlement = Settlement(self._link, self._scripts, self, contact)
-        self._reader = Reader(target, self._scripts, self.intake, self, contact)
-        self._heartbeat = Heartbeat(target, self._scripts, worker_settings.lease_ms, self, contact)
+        contact = Contact(worker_settings.server_deadline_seconds, self._is_busy, self.failed)
+        self._templates = Templates(mill.client, self._link, self._tasks, lambda _: {}, worker_settings, self, contact)
+        self._interruptions = Interruptions(self.runs, self._executors, self._templates, self.finished)
+        self._deadlines = Deadlines(self._interruptions.time_out, self.failed)
+        self._settlement = Settlement(self._link, scripts, self, contact)
+        self._reader = Reader(target, scripts, self.intake, self, contact)
+        self._heartbeat = Heartbeat(target, scripts, worker_settings.lease_ms, self, contact)
+        self._admission = Admission(
+            mill.client,
+            self._tasks,
+            self._executors,
+            self._link,
+            self.intake,
+            self.runs,
+            self._guards,
+            self._settlement,
+            self._templates,
+        )
+
+    @property
+    def incarnation(self) -> str:
+        """Its name on the server now: a new one after each lost lease."""
+        return self._membership.incarnation
+
+    def _is_busy(self) -> bool:
+        """Runs that wait for the server are no reason to wait for it for ever."""
+        return len(self.runs.all()) > self._templates.waiting_count()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -107,16 +121,13 @@ class Worker:
             self.register()
             self._url = self._mill.url
             self.beat()  # before the first job, which may kill this process
-            for name, task in self._tasks.items():
-                if task.breaker is not None:
-                    continue  # its parked jobs are the guards'
-                while self._link.run(self._scripts.adopt(name, settings.ADOPT_PAGE)) == settings.ADOPT_PAGE:
-                    pass
-            self._executors = slots.load({task.executor for task in self._tasks.values()}, self, self._limiter)
+            self._membership.adopt()
+            self._executors.update(slots.load({task.executor for task in self._tasks.values()}, self, self._limiter))
         except BaseException:
             self._link.close()
             raise
-        for part in (self._guards, self._deadlines, self._settlement, self._heartbeat, self._reader):
+        parts = (self._guards, self._deadlines, self._settlement, self._heartbeat, self._templates, self._reader)
+        for part in parts:
             part.start()
         telemetry.event(
             Event.WORKER_STARTED,
@@ -132,16 +143,14 @@ class Worker:
         telemetry.event(Event.WORKER_STOPPING, worker=self.incarnation, running=len(self.runs.all()), grace_s=grace)
         self.intake.stop()
         self._reader.close()
-        suspects = self.runs.withdraw()
-        for run in suspects:
-            self.finished(run, Released())
-        returned = len(suspects) + sum(map(self._hand_back_waiting, self._executors))
+        returned = self._interruptions.hand_back_all_waiting()
         self.runs.wait_until_none(grace)
-        returned += self._hand_back_running()
+        returned += self._interruptions.hand_back_running()
         settled = self._settlement.close(_LAST_WORDS_SECONDS)
         self._heartbeat.close()
         self._deadlines.close()
         self._guards.close()
+        self._templates.close()
         for executor in self._executors.values():
             executor.close()
         if settled:
@@ -157,33 +166,6 @@ class Worker:
             elapsed_s=round(time.monotonic() - self._began, 1),
         )
 
-    def _hand_back_waiting(self, executor: str) -> int:
-        """What this executor has not started."""
-        waiting = self._executors[executor].withdraw()
-        for run in waiting:
-            self.finished(run, Released())
-        return len(waiting)
-
-    def _hand_back_running(self) -> int:
-        """Interrupts what still runs; what does not notice is handed back all the same, since this process ends."""
-        running = [run for run in self.runs.all() if not run.is_over]
-        for run in running:
-            self._interrupt(run, Interrupt.RELEASE)
-        self.runs.wait_until_none(settings.INTERRUPT_SECONDS)
-        for run in self.runs.all():
-            self.finished(run, Released())
-        return len(running)
-
-    def hand_on(self, incarnation: str) -> None:
-        """What was delivered to this name, which takes nothing more, goes on to other workers; and the name goes."""
-        if not self._link.run(self._scripts.retire(incarnation, self.queues)):
-            return
-        for queue in self.queues:
-            hand_on = self._scripts.recover(incarnation, queue, _HAND_ON_PAGE, _NO_BURIAL, b"")
-            while self._link.run(hand_on).moved >= _HAND_ON_PAGE:
-                pass
-        self._link.run(self._scripts.retire(incarnation, self.queues))
-
     def failed(self, role: str, error: BaseException) -> None:
         """A part of this worker has died."""
         telemetry.event(
@@ -194,77 +176,25 @@ class Worker:
     # -- for the reader -----------------------------------------------------------------------------------------
 
     def register(self) -> None:
-        """Says which incarnation this is, makes what is missing of its queues, and publishes recurring jobs."""
-        self._register(self.incarnation)
-
-    def _register(self, incarnation: str) -> None:
-        tasks = {task.name: task.queue for task in self._tasks.values()}
-        description = {
-            "host": socket.gethostname(),
-            "pid": str(os.getpid()),
-            "queues": " ".join(self.queues),
-            "concurrency": str(self.settings.concurrency),
-            "lease_ms": str(self.settings.lease_ms),
-            "started_ms": str(int(time.time() * 1000)),
-        }
-        if self.settings.concurrency_limiter != settings.CONCURRENCY_LIMITER:
-            description["limiter"] = self.settings.concurrency_limiter
-        limits = {task.name: task.limits.allowed if task.limits else "" for task in self._tasks.values()}
-        self._link.run(self._scripts.declare_limits(limits))
-        self._link.run(self._scripts.register(incarnation, self.settings.lease_ms, self.queues, tasks, description))
-        self._publish()
-
-    def _publish(self) -> None:
-        """A server whose memory is full refuses definitions, but workers must drain it: a renewal tries again."""
-        self._is_published = False
-        with contextlib.suppress(QueueFull):
-            self._mill.publish()
-            self._is_published = True
+        self._membership.register()
 
     def accept(self, jobs: list[Taken]) -> None:
-        self.intake.hold(jobs)
-        for queue, count in Counter(taken.queue for taken in jobs).items():
-            telemetry.received(queue, count)
-        runs: list[Run] = []
-        # Within a batch the high ones go first: what was reserved for others is taken, and starts a moment later.
-        for taken in sorted(jobs, key=attrgetter("lane")):
-            found = Released() if self.intake.is_stopping else self._admit(taken)
-            if isinstance(found, Run):
-                runs.append(found)
-            else:
-                self._settlement.put(taken, found)
-        now, put_off = self.runs.add(self._confined(runs))
-        for run in put_off:
-            reason = "it may be what killed its workers: it waits for one that is idle"
-            self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
-        self._submit(now)
-
-    def _confined(self, runs: list[Run]) -> list[Run]:
-        """Without those whose limits are to be named first."""
-        unconfined = [run for run in runs if is_unconfined(run)]
-        if not unconfined:
-            return runs
-        for taken, outcome in confine(unconfined, self._scripts, self.client.codec, self._link.run_all):
-            self._settlement.put(taken, outcome)
-        return [run for run in runs if run not in unconfined]
+        self._admission.accept(jobs)
 
     def hand_back_late(self) -> bool:
-        """What waits behind long jobs may start at once elsewhere. True: jobs wait, so look again soon."""
-        since = self.runs.waiting_since()
-        if since is None:
+        """What waits behind long jobs, or for a template, may start at once elsewhere. True: jobs wait, so look again
+        soon."""
+        self._interruptions.hand_back_unresolved()
+        stuck = self._admission.stuck()
+        if stuck is None:
             return False
-        late = time.monotonic() - settings.HAND_BACK_MS / 1000
-        stuck = self.runs.stuck_executors(late) if since < late else ()
-        count = sum(map(self._hand_back_waiting, stuck))
+        count = self._interruptions.hand_back_waiting(stuck)
         if count:
             self.intake.handed_back(count)
         return True
 
-    def _admit(self, taken: Taken) -> Run | Outcome:
-        found = pipeline.admit(taken, self._tasks, self._mill.client.signing)
-        if isinstance(found, Run) and found.definition.breaker is not None:
-            return self._guards.admit(found, found.definition.breaker)
-        return found
+    def hand_on(self, incarnation: str) -> None:
+        self._membership.hand_on(incarnation)
 
     # -- for the heartbeat --------------------------------------------------------------------------------------
 
@@ -279,33 +209,18 @@ class Worker:
         if self.intake.set_paused(renewal.paused):
             self._reader.interrupt()
         self._reader.compare(renewal, held)
-        if not renewal.described:
-            self.register()
-        if not self._is_published:
-            self._publish()
+        self._membership.renewed(is_described=renewal.described)
         if renewal.cancelled:
-            cancelled = set(renewal.cancelled)
-            for run in self.runs.all():
-                if run.taken.id in cancelled:
-                    self._interrupt(run, Interrupt.CANCEL)
+            self._interruptions.cancel(set(renewal.cancelled))
 
     def lease_lost(self, incarnation: str) -> None:
         """This incarnation was taken for dead, and its jobs were given to others: what runs here is void.
 
         It goes on as a new incarnation. What still runs keeps the old fence, so the server refuses its outcome.
         """
-        with self._registering:
-            if self.intake.is_stopping or incarnation != self.incarnation:
-                return
-            runs = self.runs.all()
-            telemetry.event(Event.LEASE_LOST, worker=incarnation, running=len(runs))
-            for run in runs:
-                if run.context is not None:
-                    run.context.request_stop()
-            successor = new_id()
-            self._register(successor)
-            self.incarnation = successor
-        self._reader.interrupt()
+        is_gone = self._interruptions.void
+        if not self.intake.is_stopping and self._membership.succeed(incarnation, is_gone):
+            self._reader.interrupt()
 
     def beat(self) -> None:
         """The lease thread has had its turn: the interpreter is not held."""
@@ -319,6 +234,18 @@ class Worker:
                     deadline_seconds=self._deadlines.first(),
                 )
             )
+
+    def template_changed(self, name: str) -> None:
+        self._templates.changed(name)
+
+    def connected(self) -> None:
+        """The control connection is there: from now on changes of templates are heard."""
+        self._templates.connected()
+
+    # -- for the loader of templates ------------------------------------------------------------------------------
+
+    def resolved(self, runs: list[Run]) -> None:
+        self._admission.resolved(runs)
 
     # -- for the executors --------------------------------------------------------------------------------------
 
@@ -343,41 +270,6 @@ class Worker:
 
     def report(self, run: Run, fraction: float, text: str) -> None:
         self._settlement.report(run.taken, record.write_progress(fraction, text))
-
-    # -- inside -------------------------------------------------------------------------------------------------
-
-    def _submit(self, runs: list[Run]) -> None:
-        for run in runs:
-            if run.is_held:
-                self._hold(run, waits=False)
-            self._executors[run.definition.executor].submit(run)
-
-    def _hold(self, run: Run, *, waits: bool) -> None:
-        """Without an answer it goes on: a death that is blamed on nobody, or on one too many, loses nothing."""
-        with contextlib.suppress(TidemillError):
-            self._link.run(self._scripts.hold(run.taken, waits=waits))
-            run.is_held = waits
-
-    def _timed_out(self, run: Run) -> None:
-        if self._interrupt(run, Interrupt.TIMEOUT):
-            taken, timeout_s = run.taken, (run.timeout_ms or 0) / 1000
-            telemetry.event(
-                Event.JOB_TIMED_OUT,
-                job_id=taken.id,
-                task=taken.task,
-                queue=taken.queue,
-                attempt=taken.tries,
-                timeout_s=timeout_s,
-            )
-
-    def _interrupt(self, run: Run, why: Interrupt) -> bool:
-        if not run.stop(why):
-            return False
-        if self.runs.withdraw_suspect(run):
-            self.finished(run, pipeline.classify(run, JobCancelled()))
-        else:
-            self._executors[run.definition.executor].interrupt(run, why)
-        return True
 
     # -- for the settlement -------------------------------------------------------------------------------------
 
@@ -405,6 +297,6 @@ class Worker:
 
     def _ended(self, jobs: Sequence[Taken]) -> None:
         was_isolating = self.runs.is_isolating
-        self._submit(self.runs.remove(*jobs))
+        self._admission.submit(self.runs.remove(*jobs))
         if was_isolating:
             self.intake.look_again()

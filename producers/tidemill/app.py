@@ -21,6 +21,8 @@ from tidemill.repeating import Repeating
 from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.target import Target, checked_url
 from tidemill.task import Definition, NamedTask, named
+from tidemill.templates.declaring import Templating
+from tidemill.templates.facade import Templates
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.signing import signing_of
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=type)
 
 
-class Tidemill(Repeating):
+class Tidemill(Repeating, Templating):
     """Tasks are registered with `@mill.task()`, and enqueued through them or by name.
 
     url: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,…/primary`; without one the environment's
@@ -72,6 +74,7 @@ class Tidemill(Repeating):
         self.inspect = Inspection(self.client)
         self.dead_letters = DeadLetters(self.client, self.tasks)
         self.breakers = Breakers(self.client)
+        self.templates = Templates(self.client)
 
     def __repr__(self) -> str:
         url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"
@@ -168,6 +171,22 @@ class Tidemill(Repeating):
 
     def _handle(self, job_id: str) -> Job[Any]:
         return Job(self.client, validation.job_id(job_id), JobState.READY)
+
+    # -- publishing ---------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Publishes all templates and recurring jobs of this process; a worker does it when it starts."""
+        self.client.run(self._publish())
+
+    async def apublish(self) -> None:
+        """`publish` for async code."""
+        await self.client.arun(self._publish())
+
+    def _publish(self) -> Operation[None]:
+        for declared in list(self.client.catalog.declared.values()):
+            yield from self.client.catalog.publish(declared)
+        for recurring in self.declared:
+            yield from self.publish_recurring(recurring)
 
     # -- health -------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from tidemill.wire.signing import Signing
 
 if TYPE_CHECKING:
     from tidemill.connection import AsyncLink, Link
+    from tidemill.templates.catalog import Catalog
 
 T = TypeVar("T")
 
@@ -86,6 +87,12 @@ class Client:
         self.breakers = Hub(target, self.scripts)
         self._deadline_seconds = deadline_seconds
         self._waiter = Waiter(target, keys)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        from tidemill.templates.catalog import Catalog
+
+        return Catalog(self)
 
     # redis-py takes most of a second's quarter to import: only a process that talks to the server pays for it.
 

@@ -64,7 +64,11 @@ def many(plan: Plan, *, partial: bool = False) -> Operation[list[Job[Any]]]:
 
     partial: of the chunk that has no room as a whole, what has room gets in.
     """
-    new = _encode(plan)
+    return send(plan, _encode(plan), partial=partial)
+
+
+def send(plan: Plan, new: list[NewJob], *, partial: bool = False) -> Operation[list[Job[Any]]]:
+    """Enqueues the jobs that were made of the plan's calls, chunk by chunk."""
     plan.digests = tenants.digests(plan.options.tenant, plan.tenant_of, plan.calls, new)
     queue = plan.options.queue or (yield from queue_of(plan.client, plan.task))
     if plan.client.signing is not None:
@@ -81,13 +85,24 @@ def many(plan: Plan, *, partial: bool = False) -> Operation[list[Job[Any]]]:
 
 
 def _encode(plan: Plan) -> list[NewJob]:
-    options = plan.options
-    if len(plan.calls) > 1 and (options.job_id or options.unique):
-        raise InvalidInput("job_id and unique name one job: enqueue_many can't share them among several")
-    unique = plan.client.scripts.keys.digest(plan.task, options.unique) if options.unique else ""
+    ids = ids_of(plan.options.job_id, plan.options.unique, len(plan.calls))
     encode = plan.client.codec.encode_call
-    bodies = [encode(item.args, item.kwargs) for item in plan.calls]
-    ids = [options.job_id or new_id()] if len(bodies) == 1 else new_ids(len(bodies))
+    return jobs_of(plan, ids, [encode(item.args, item.kwargs) for item in plan.calls])
+
+
+def ids_of(job_id: str | None, unique: str | None, count: int) -> list[str]:
+    """The ids of as many jobs. Raises InvalidInput if several would have to share what names one."""
+    if count == 1:
+        return [job_id or new_id()]
+    if count > 1 and (job_id or unique):
+        raise InvalidInput("job_id and unique name one job: enqueue_many can't share them among several")
+    return new_ids(count)
+
+
+def jobs_of(plan: Plan, ids: list[str], bodies: list[bytes]) -> list[NewJob]:
+    """The jobs of the plan's calls, with their limits. Raises InvalidInput for a key or a cost that is none."""
+    options = plan.options
+    unique = plan.client.scripts.keys.digest(plan.task, options.unique) if options.unique else ""
     if plan.limits is not None:
         plan.limited = plan.limits.of_jobs(ids, plan.calls)
     return list(map(NewJob, ids, repeat(unique), bodies))

@@ -8,11 +8,14 @@ from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill import recurring
+from tidemill.errors import InvalidArguments, InvalidInput
 from tidemill.importing import is_importing
 from tidemill.task import Definition, NamedTask, Task, named
+from tidemill.templates.choosing import NEWEST
+from tidemill.templates.template import Template
 
 if TYPE_CHECKING:
-    from tidemill.client import Client
+    from tidemill.client import Client, Operation
 
 
 class Repeating:
@@ -23,11 +26,12 @@ class Repeating:
 
     def __init__(self) -> None:
         self._declared: dict[str, recurring.Recurring] = {}
+        self._templates: dict[str, tuple[Template, Mapping[str, object]]] = {}
 
     def every(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | Template | str,
         *,
         tz: str | tzinfo | None = None,
         args: Sequence[object] = (),
@@ -35,7 +39,8 @@ class Repeating:
         name: str | None = None,
         missed: Literal["once", "skip", "all"] = "once",
     ) -> recurring.Recurring:
-        """Enqueues a task periodically: by a cron expression in a zone, or at a fixed interval of at least a second.
+        """Enqueues a task, or jobs of a template, periodically: by a cron expression in a zone, or at an interval of
+        at least a second.
 
         tz: an IANA zone for a cron expression; UTC by default.
         name: what the recurring job is called; by default as its task (the second of a task has a digest behind that).
@@ -49,13 +54,13 @@ class Repeating:
         """
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
         if not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
-            self.client.run(recurring.publish(self.client, declared))
+            self.client.run(self.publish_recurring(declared))
         return declared
 
     async def aevery(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | Template | str,
         *,
         tz: str | tzinfo | None = None,
         args: Sequence[object] = (),
@@ -65,27 +70,55 @@ class Repeating:
     ) -> recurring.Recurring:
         """`every` for async code."""
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        await self.client.arun(recurring.publish(self.client, declared))
+        await self.client.arun(self.publish_recurring(declared))
         return declared
 
     def _declare(
         self,
         when: str | timedelta,
-        task: Task[..., Any] | NamedTask[Any] | str,
+        task: Task[..., Any] | NamedTask[Any] | Template | str,
         tz: str | tzinfo | None,
         args: Sequence[object],
         kwargs: Mapping[str, object] | None,
         name: str | None,
         missed: str,
     ) -> recurring.Recurring:
+        if isinstance(task, Template):
+            return self._declare_template(when, task, tz, args, kwargs or {}, name, missed)
         known = named(self.client, self.tasks, task) if isinstance(task, str) else task
         if isinstance(known, Task):
             known.definition.check(*args, **(kwargs or {}))
         body = self.client.codec.encode_call(tuple(args), dict(kwargs or {}))
-        declared = recurring.declare(known.name, known.options, when, tz, body, name, missed)
+        return self._noted(recurring.declare(known.name, known.options, when, tz, body, name, missed), name)
+
+    def _declare_template(
+        self,
+        when: str | timedelta,
+        template: Template,
+        tz: str | tzinfo | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        name: str | None,
+        missed: str,
+    ) -> recurring.Recurring:
+        if args:
+            raise InvalidArguments(f"a template's arguments are given by name: give {args!r:.60} in kwargs")
+        if isinstance(template.sender.version, str) and template.sender.version != NEWEST:
+            raise InvalidInput(
+                f"the version of a recurring job is chosen when an occurrence starts: version="
+                f"{template.sender.version!r} can't be pinned, a number can"
+            )
+        body = self.client.codec.encode_call((), kwargs)
+        declared = recurring.declare(template.name, template.sender.options, when, tz, body, name, missed)
+        declared = self._noted(declared, name)
+        self._templates[declared.name] = (template, dict(kwargs))
+        return declared
+
+    def _noted(self, declared: recurring.Recurring, name: str | None) -> recurring.Recurring:
         if name is None and self._declared.get(declared.name, declared) != declared:
             declared = recurring.told_apart(declared)
         self._declared[declared.name] = declared
+        self._templates.pop(declared.name, None)
         return declared
 
     @property
@@ -93,22 +126,21 @@ class Repeating:
         """The recurring jobs that `every` was called for in this process."""
         return list(self._declared.values())
 
-    def publish(self) -> None:
-        """Publishes all recurring jobs of this process; a worker does it when it starts."""
-        for declared in self.declared:
-            self.client.run(recurring.publish(self.client, declared))
-
-    async def apublish(self) -> None:
-        """`publish` for async code."""
-        for declared in self.declared:
-            await self.client.arun(recurring.publish(self.client, declared))
+    def publish_recurring(self, declared: recurring.Recurring) -> Operation[None]:
+        """Writes one of them; that of a template with what the template says now."""
+        if (source := self._templates.get(declared.name)) is not None:
+            template, arguments = source
+            declared = yield from template.sender.occurrences(declared, arguments)
+        yield from recurring.publish(self.client, declared)
 
     def remove_recurring(self, name: str) -> bool:
         """Ends a recurring job, by its name. Its occurrences that are jobs already stay. False: there was none."""
         self._declared.pop(name, None)
+        self._templates.pop(name, None)
         return self.client.run(recurring.remove(self.client, name))
 
     async def aremove_recurring(self, name: str) -> bool:
         """`remove_recurring` for async code."""
         self._declared.pop(name, None)
+        self._templates.pop(name, None)
         return await self.client.arun(recurring.remove(self.client, name))

@@ -53,6 +53,8 @@ EVERYTHING = """
     t.limit_source("gradient", lambda: 1 / 0)()
     t.breaker_source(lambda: [("pay", "open"), ("mail", "half_open"), ("web", "closed")])
     t.breaker_source(lambda: 1 / 0)()
+    t.template_cache_source(lambda: t.CacheFigures(70, 30, 5, 12, 4096))
+    t.template_cache_source(lambda: 1 / 0)()
 
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.metrics import MeterProvider
@@ -85,6 +87,7 @@ EVERYTHING = """
     t.repaired("misplaced")
     t.breaker_called("pay", "slow")
     t.breaker_refused("pay")
+    t.template_loaded("unknown", 0.25)
     scopes = [s for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics]
     print(json.dumps({
         m.name: [m.unit, [[dict(p.attributes), getattr(p, "value", None)] for p in m.data.data_points]]
@@ -122,6 +125,19 @@ def test_no_metric_has_an_id(everything: Everything) -> None:
 
 def test_a_provider_that_is_set_late_sees_what_comes_after(everything: Everything) -> None:
     assert [value for _, value in everything["messaging.client.sent.messages"].points] == [1]
+
+
+def test_the_cache_of_templates_shows_hits_and_misses_and_what_it_holds(everything: Everything) -> None:
+    cache = "tidemill.template.cache"
+    by_outcome = {
+        labels["messaging.tidemill.outcome"]: value for labels, value in everything[f"{cache}.requests"].points
+    }
+    assert by_outcome == {"hit": 70, "miss": 30}
+    held = {
+        name: [value for _, value in everything[f"{cache}.{name}"].points] for name in ("evictions", "entries", "bytes")
+    }
+    assert held == {"evictions": [5], "entries": [12], "bytes": [4096]}
+    assert everything["tidemill.template.load.duration"].points[0][0] == {"messaging.tidemill.outcome": "unknown"}
 
 
 def test_queue_gauges_show_each_place_and_the_oldest_age(everything: Everything) -> None:

@@ -97,9 +97,8 @@ def _ignore_signals() -> None:
         signal.signal(number, ignore)
 
 
-def job_frame(number: int, run: Run) -> bytes:
-    """What the worker sends of a job: what is used here. Raises InvalidInput for what is no text."""
-    taken = run.taken
+def job_frame(number: int, run: Run, taken: Taken) -> bytes:
+    """What the worker sends of a job, complete: what is used here. Raises InvalidInput for what is no text."""
     message: dict[str, object] = {
         "number": number,
         "id": taken.id,

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Final
 
+from tidemill.wire.scripts import Taken
 from tidemill_consumers import executors
 from tidemill_consumers.executors import child
 from tidemill_consumers.executors.frames import Channel
@@ -85,10 +86,10 @@ class ChildProcess:
         rate = self.done / max(time.monotonic() - self._up_at, 0.001)
         return max_jobs - self.used <= rate * self.start_seconds * _START_MARGIN
 
-    def add(self, run: Run) -> None:
-        """To what `send` sends. Raises InvalidInput for a job that can't be sent."""
+    def add(self, run: Run, taken: Taken) -> None:
+        """To what `send` sends; `taken`: the job, complete. Raises InvalidInput for a job that can't be sent."""
         number = self._last_number + 1
-        self._frames[number] = child.job_frame(number, run)
+        self._frames[number] = child.job_frame(number, run, taken)
         self._last_number = number
         self.runs[number] = run
         run.place = self

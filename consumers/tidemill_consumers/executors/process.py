@@ -150,13 +150,21 @@ class ProcessExecutor:
             if run.guard is not None and (held := run.guard.enter(run)) is not None:
                 self._finish(run, held)
                 continue
-            try:
-                one.add(run)
-            except InvalidInput as error:
-                self._finish(run, pipeline.corrupt(str(error)))
+            self._add(one, run)
         self._children.given(one)
         self._send(one)
         self._begin(one)
+
+    def _add(self, one: ChildProcess, run: Run) -> None:
+        try:
+            taken = pipeline.complete(run, self._host.client.codec)
+        except Exception as error:  # noqa: BLE001 - an upcaster of the application may raise anything
+            self._finish(run, pipeline.classify(run, error))
+            return
+        try:
+            one.add(run, taken)
+        except InvalidInput as error:
+            self._finish(run, pipeline.corrupt(str(error)))
 
     def _send(self, one: ChildProcess) -> None:
         was_sent, is_sent = one.is_sent, one.send()

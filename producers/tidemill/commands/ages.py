@@ -24,3 +24,8 @@ def age(_: click.Context, __: click.Parameter, value: str) -> timedelta:
     if found is None:
         raise click.BadParameter(f"{value!r} is no length of time, as 90s, 15m, 12h or 30d")
     return found
+
+
+def age_or_none(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """The callback of an option that may be left out."""
+    return None if value is None else age(context, parameter, value)

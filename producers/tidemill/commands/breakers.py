@@ -9,8 +9,7 @@ import click
 
 from tidemill.breakers.facade import HAND_SECONDS, BreakerInfo
 from tidemill.commands.ages import age
-from tidemill.commands.dead_options import hand_options
-from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.commands.root import Context, hand_options, reporting
 
 
 @click.group()
@@ -19,9 +18,7 @@ def breakers() -> None:
 
 
 @breakers.command("list")
-@url_option
-@json_option
-@pass_context
+@reporting
 def list_breakers(context: Context) -> None:
     """List the breakers that have changed within a day."""
     found = context.mill.breakers.list()
@@ -30,9 +27,7 @@ def list_breakers(context: Context) -> None:
 
 @breakers.command()
 @click.argument("name")
-@url_option
-@json_option
-@pass_context
+@reporting
 def show(context: Context, name: str) -> None:
     """Show one breaker; one that nobody has heard of is closed."""
     found = context.mill.breakers.show(name)
@@ -50,9 +45,7 @@ def show(context: Context, name: str) -> None:
     help="Until probes are let through: 90s, 15m, 12h.",
 )
 @hand_options
-@url_option
-@json_option
-@pass_context
+@reporting
 def open_breaker(context: Context, name: str, duration: timedelta, by: str | None, reason: str) -> None:
     """Let no calls through, and park the jobs that declare it."""
     found = context.mill.breakers.open(name, duration=duration, by=by, reason=reason)
@@ -62,9 +55,7 @@ def open_breaker(context: Context, name: str, duration: timedelta, by: str | Non
 @breakers.command("close")
 @click.argument("name")
 @hand_options
-@url_option
-@json_option
-@pass_context
+@reporting
 def close_breaker(context: Context, name: str, by: str | None, reason: str) -> None:
     """Let all calls through, whatever has opened it; parked jobs come back."""
     found = context.mill.breakers.close(name, by=by, reason=reason)

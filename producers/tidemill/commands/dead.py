@@ -11,9 +11,9 @@ import click
 
 from tidemill.app import Tidemill
 from tidemill.commands import dead_edit, dead_text
-from tidemill.commands.dead_options import all_option, filter_of, filter_options, hand_options
+from tidemill.commands.dead_options import all_option, filter_of, filter_options
 from tidemill.commands.jobs import each
-from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.commands.root import Context, hand_options, json_option, pass_context, url_option
 from tidemill.dead_letters import BulkResult
 
 # What shells report of a process that Ctrl-C ended.

@@ -1,4 +1,4 @@
-"""What the commands for dead letters take: filters, times, and who does it."""
+"""What the commands for dead letters take: filters and times."""
 
 from __future__ import annotations
 
@@ -53,16 +53,6 @@ def filter_options(function: F) -> F:
 def all_option(function: F) -> F:
     """--all, for what changes letters."""
     return click.option("--all", "everything", is_flag=True, help="All dead letters of all queues.")(function)
-
-
-def hand_options(function: F) -> F:
-    """--by and --reason."""
-    for option in (
-        click.option("--reason", default="", help="Why, for the audit."),
-        click.option("--by", help="Who does it, for the audit.  [default: user@host]"),
-    ):
-        function = option(function)
-    return function
 
 
 def filter_of(given: Mapping[str, object], *, everything: bool = False) -> Filter:

@@ -9,20 +9,13 @@ from typing import Final, cast
 
 import click
 
-from tidemill.commands.ages import age_in
-from tidemill.commands.root import Context, json_option, pass_context, url_option
+from tidemill.commands.ages import age_or_none
+from tidemill.commands.root import Context, reporting
 from tidemill.durability import LEVELS, Durability
 from tidemill.limit_figures import LimitFigures
 from tidemill.wire.scripts import QueueFigures
 
 LIMITS: Final = ("limit", "limit_bytes", "limit_age_ms")
-
-
-def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
-    age = None if value is None else age_in(value)
-    if value is not None and not age:
-        raise click.BadParameter(f"{value!r} is no age, as 30s, 5m or 2h")
-    return age
 
 
 @click.group()
@@ -31,9 +24,7 @@ def queues() -> None:
 
 
 @queues.command("list")
-@url_option
-@json_option
-@pass_context
+@reporting
 def list_queues(context: Context) -> None:
     """List the queues with their depths."""
     found = context.mill.inspect.queues()
@@ -42,9 +33,7 @@ def list_queues(context: Context) -> None:
 
 @queues.command()
 @click.argument("name")
-@url_option
-@json_option
-@pass_context
+@reporting
 def pause(context: Context, name: str) -> None:
     """Let workers take nothing more from a queue; what runs goes on, and jobs can still be enqueued."""
     context.mill.inspect.pause(name)
@@ -53,9 +42,7 @@ def pause(context: Context, name: str) -> None:
 
 @queues.command()
 @click.argument("name")
-@url_option
-@json_option
-@pass_context
+@reporting
 def resume(context: Context, name: str) -> None:
     """End a pause."""
     context.mill.inspect.resume(name)
@@ -65,9 +52,7 @@ def resume(context: Context, name: str) -> None:
 @queues.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@url_option
-@json_option
-@pass_context
+@reporting
 def purge(context: Context, name: str, yes: bool) -> None:
     """Cancel every job of a queue that has not started."""
     if not yes and context.json:
@@ -82,10 +67,8 @@ def purge(context: Context, name: str, yes: bool) -> None:
 @click.argument("name")
 @click.argument("jobs", type=click.IntRange(0), default=0)
 @click.option("--bytes", "size_bytes", type=click.IntRange(1), help="Of the arguments of all jobs in the queue.")
-@click.option("--age", callback=_age, help="For which the oldest ready job has waited, as 30s or 5m.")
-@url_option
-@json_option
-@pass_context
+@click.option("--age", callback=age_or_none, help="For which the oldest ready job has waited, as 30s or 5m.")
+@reporting
 def limit(context: Context, name: str, jobs: int, size_bytes: int | None, age: timedelta | None) -> None:
     """Refuse new jobs while this many wait or run in the queue (0: any number), or by another limit.
 
@@ -111,9 +94,7 @@ def _limits_in_words(limits: Mapping[str, int | None]) -> str:
 @click.argument("name")
 @click.option("--rate", help='So many jobs start, as "100/s" or "100/s burst 20".')
 @click.option("--concurrency", type=click.IntRange(1), help="So many jobs run at once.")
-@url_option
-@json_option
-@pass_context
+@reporting
 def throttle(context: Context, name: str, rate: str | None, concurrency: int | None) -> None:
     """Limit what all workers together start of a queue; new jobs are taken in all the same.
 
@@ -126,9 +107,7 @@ def throttle(context: Context, name: str, rate: str | None, concurrency: int | N
 
 
 @queues.command("limits")
-@url_option
-@json_option
-@pass_context
+@reporting
 def show_limits(context: Context) -> None:
     """Show the rates and concurrencies of tasks and queues, and who waits for them."""
     found = context.mill.inspect.limits()
@@ -144,9 +123,7 @@ def _limit_in_words(one: LimitFigures) -> str:
 @queues.command("tenants")
 @click.argument("name")
 @click.option("--limit", "most", type=click.IntRange(1, 10_000), default=100, help="So many at most.")
-@url_option
-@json_option
-@pass_context
+@reporting
 def list_tenants(context: Context, name: str, most: int) -> None:
     """List the tenants that wait for their turn in a queue, those with most jobs first."""
     found = context.mill.inspect.tenants(name, most)
@@ -161,9 +138,7 @@ def list_tenants(context: Context, name: str, most: int) -> None:
 @click.argument("name")
 @click.argument("tenant")
 @click.argument("weight", type=float)
-@url_option
-@json_option
-@pass_context
+@reporting
 def set_weight(context: Context, name: str, tenant: str, weight: float) -> None:
     """Choose what a tenant gets of a queue, against the 1 of the others; 1 forgets what was set.
 
@@ -177,9 +152,7 @@ def set_weight(context: Context, name: str, tenant: str, weight: float) -> None:
 @click.argument("name")
 @click.argument("jobs", type=click.IntRange(0), default=0)
 @click.option("--tenant", help="Only this one, whatever the limit of each is.")
-@url_option
-@json_option
-@pass_context
+@reporting
 def tenant_limit(context: Context, name: str, jobs: int, tenant: str | None) -> None:
     """Refuse new jobs of a tenant while this many wait for their turn (0: any number)."""
     context.mill.inspect.tenant_limit(name, jobs or None, tenant)
@@ -191,9 +164,7 @@ def tenant_limit(context: Context, name: str, jobs: int, tenant: str | None) -> 
 @queues.command("durability")
 @click.argument("name")
 @click.argument("level", type=click.Choice(LEVELS))
-@url_option
-@json_option
-@pass_context
+@reporting
 def set_durability(context: Context, name: str, level: str) -> None:
     """Choose what an enqueue waits for: aof (default), fsync (the server's disk) or replicated (all its replicas)."""
     context.mill.inspect.durability(name, cast(Durability, level))

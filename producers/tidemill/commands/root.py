@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 import click
 
@@ -35,6 +35,8 @@ from tidemill.logs import LEVELS, configure
 ENTRY_POINT_GROUP: Final = "tidemill.commands"
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Failure(click.ClickException):
@@ -108,6 +110,21 @@ def json_option(function: F) -> F:
     return click.option(
         "--json", is_flag=True, expose_value=False, callback=_set_json, help="Print JSON, for programs."
     )(function)
+
+
+def hand_options(function: F) -> F:
+    """--by and --reason, for what is done by hand."""
+    for option in (
+        click.option("--reason", default="", help="Why, for the audit."),
+        click.option("--by", help="Who does it, for the audit.  [default: user@host]"),
+    ):
+        function = option(function)
+    return function
+
+
+def reporting(function: Callable[Concatenate[Context, P], R]) -> Callable[P, R]:
+    """--url and --json, and the context that they make, for what asks the server and prints the answer."""
+    return url_option(json_option(pass_context(function)))
 
 
 def _configure_logs(ctx: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class HandAction:
     """A call of something that was done by hand. `at_ms`: unix time of the server's clock.
 
-    action: "retry", "edit" (a retry with new arguments) or "purge". by, reason: who and why, as they said.
+    action: "retry", "edit" (a retry with new arguments) or "purge"; or what was done to a breaker or a template, as
+        "open_breaker", "retire_template". by, reason: who and why, as they said.
     operation: what all calls of one action have in common; filter: which letters it was to be, "" for one by its id.
-    jobs: the ids of exactly those that it was done to.
+    jobs: the ids of exactly those that it was done to; or "breaker:<name>", "template:<name>:<number>".
     """
 
     action: str

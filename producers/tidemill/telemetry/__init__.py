@@ -32,6 +32,11 @@ tidemill.jobs.shed                   {job}      ~reason, as above
 tidemill.breaker.state               1          ~breaker, and no destination.name: 0 closed, 1 half-open, 2 open
 tidemill.breaker.calls               {call}     ~breaker, ~outcome: succeeded, failed, slow or nothing
 tidemill.breaker.refused             {call}     ~breaker
+tidemill.template.cache.requests     {request}  ~outcome: hit or miss, and no destination.name
+tidemill.template.cache.evictions    {version}  none, and no destination.name
+tidemill.template.cache.entries      {version}  none, and no destination.name
+tidemill.template.cache.bytes        By         none, and no destination.name
+tidemill.template.load.duration      s          ~outcome: loaded, unknown or refused, and no destination.name
 tidemill.doctor.repairs              {repair}   ~kind, and no destination.name
 tidemill.queue.depth                 {job}      ~place: wheel, ready, running or dead
 tidemill.queue.oldest_age            s          none
@@ -76,6 +81,7 @@ from tidemill.telemetry.spans import (
     send,
     settle,
 )
+from tidemill.telemetry.templates import CacheFigures, LoadOutcome, template_cache_source, template_loaded
 
 __all__ = [  # noqa: RUF022  grouped by subject
     # Spans, and the messaging.* metrics that go with them.
@@ -110,6 +116,11 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "breaker_called",
     "breaker_refused",
     "breaker_source",
+    # Templates.
+    "CacheFigures",
+    "LoadOutcome",
+    "template_cache_source",
+    "template_loaded",
     # Log events.
     "Event",
     "EventFields",

@@ -66,6 +66,13 @@ class Event(Enum):
         "job refused: it has no signature that this worker accepts",
         "job_id task queue attempt reason",
     )
+    TEMPLATE_REFUSED = (
+        "template.refused",
+        ERROR,
+        "a version of a template is damaged, or has no signature that this worker accepts: its jobs are dead letters",
+        "template version reason",
+    )
+    TEMPLATES_WARMED = "template.warmed", INFO, "what the fleet uses most is loaded", "count elapsed_s"
     QUEUE_PRESSED = "queue.pressed", WARNING, "queue is filling up, or full", "queue reason used limit"
     DEAD_RETRIED = "dead.retried", INFO, "dead letters retried by hand", "by why operation job_id count"
     DEAD_EDITED = "dead.edited", INFO, "dead letter retried by hand with new arguments", "by why operation job_id"
@@ -74,6 +81,31 @@ class Event(Enum):
     BREAKER_HALF_OPEN = "breaker.half_open", INFO, "breaker lets probes through", "breaker reason local"
     BREAKER_CLOSED = "breaker.closed", INFO, "breaker is closed", "breaker reason local"
     BREAKER_SET = "breaker.set", INFO, "breaker set by hand", "by why operation breaker state"
+    TEMPLATE_PUBLISHED = "template.published", INFO, "version of a template published", "template version bytes"
+    TEMPLATE_RETIRED = (
+        "template.retired",
+        INFO,
+        "version of a template retired by hand",
+        "by why operation template version keep_s",
+    )
+    TEMPLATE_RESTORED = (
+        "template.restored",
+        INFO,
+        "version of a template restored by hand",
+        "by why operation template version",
+    )
+    TEMPLATE_LABELLED = (
+        "template.labelled",
+        INFO,
+        "label put on a version of a template by hand",
+        "by why operation template label version weight",
+    )
+    TEMPLATE_UNLABELLED = (
+        "template.unlabelled",
+        INFO,
+        "label of a template removed by hand",
+        "by why operation template label",
+    )
     DOCTOR_REPAIRED = "doctor.repaired", INFO, "damage repaired", "kind key subject reason"
     RECORD_CORRUPT = "record.corrupt", ERROR, "record is not one that Tidemill wrote", "job_id queue reason"
 

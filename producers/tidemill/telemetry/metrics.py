@@ -36,7 +36,7 @@ WAIT_BUCKETS_S = (
     3600.0,
 )
 
-ParkReason = Literal["unknown_task", "breaker_open", "no_permit", "no_keys"]
+ParkReason = Literal["unknown_task", "breaker_open", "no_permit", "no_keys", "unknown_template"]
 RefuseReason = Literal["unsigned", "malformed", "key", "mac", "expired"]
 
 

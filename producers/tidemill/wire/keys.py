@@ -59,7 +59,7 @@ keys, tenants) is hashed; names in keys match `^[a-z0-9_.-]{1,64}$` or the task 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -144,6 +144,10 @@ class Keys:
     def lanes(self, queue: str) -> tuple[str, str, str]:
         """The ready streams of a queue: high, normal, low."""
         return self.ready(queue, "high"), self.ready(queue, "normal"), self.ready(queue, "low")
+
+    def streams(self, queues: Sequence[str]) -> list[str]:
+        """The ready streams of queues, those of each together."""
+        return [stream for queue in queues for stream in self.lanes(queue)]
 
     def turns(self, queue: str, lane: str) -> str:
         return f"{self.root}turns:{queue}:{lane}"

@@ -2,7 +2,7 @@
 
 A method builds a `Command` (what is sent, and how the answer is read); a link sends it. `now_ms` is for tests alone:
 in production scripts read the server's clock. The methods stand by the role that calls them, with the types of their
-answers: producing.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py, sharing.py,
+answers: producing.py, membership.py, working.py, effects.py, scheduling.py, inspecting.py, limiting.py, sharing.py,
 dead_letters.py, doctoring.py, breaking.py, templating.py.
 """
 
@@ -14,6 +14,7 @@ from tidemill.wire.doctoring import Doctoring
 from tidemill.wire.effects import Claim, Effecting, Marked
 from tidemill.wire.inspecting import Inspecting, QueueFigures
 from tidemill.wire.limiting import Limiting
+from tidemill.wire.membership import Membership, Renewal
 from tidemill.wire.producing import (
     EnqueueAnswer,
     Enqueued,
@@ -42,7 +43,7 @@ from tidemill.wire.templating import (
     Version,
     VersionInfo,
 )
-from tidemill.wire.working import Renewal, Taken, Takings, Ticket, Working
+from tidemill.wire.working import Taken, Takings, Ticket, Working
 
 __all__ = [
     "BreakerFigures",
@@ -93,6 +94,7 @@ __all__ = [
 
 class Scripts(
     Producing,
+    Membership,
     Working,
     Effecting,
     Scheduling,

@@ -1,4 +1,4 @@
-"""The commands of a worker."""
+"""The commands of a worker that takes jobs and settles them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tidemill.wire.command import Argument, Command, call
 from tidemill.wire.keys import GROUP
-from tidemill.wire.replies import codes, text, texts, whole
+from tidemill.wire.replies import codes, text, whole
 from tidemill.wire.script import load
 from tidemill.wire.shard import Shard
 
@@ -62,82 +62,7 @@ class Takings:
     missing_groups: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """None instead of this: the lease is gone.
-
-    waiting: of the queues that are not paused, those with tickets that nobody was given.
-    given: tickets of these queues that this incarnation was given and has not settled; where it has more of a lane than
-        it runs jobs, one more at most is counted.
-    described: it has a description; one that has ended is to be written again.
-    """
-
-    cancelled: list[str]
-    paused: frozenset[str]
-    waiting: frozenset[str] = frozenset()
-    given: int = 0
-    described: bool = True
-
-
 class Working(Shard):
-    def register(
-        self,
-        incarnation: str,
-        lease_ms: int,
-        queues: Sequence[str],
-        tasks: Mapping[str, str],
-        description: Mapping[str, str],
-        now_ms: Argument = "",
-    ) -> Command[int]:
-        """`tasks`: each task's default queue. `description`: at least one pair."""
-        keys = (self.keys.workers, self.keys.worker(incarnation), self.keys.queues, self.keys.tasks)
-        arguments: list[Argument] = [now_ms, incarnation, lease_ms, len(description)]
-        arguments += [word for pair in description.items() for word in pair]
-        arguments += [len(queues), *queues]
-        arguments += [word for pair in tasks.items() for word in pair]
-        return call(load("register"), (*keys, *self._streams(queues)), tuple(arguments), int)
-
-    def renew(
-        self,
-        incarnation: str,
-        lease_ms: int,
-        queues: Sequence[str],
-        running: Sequence[str],
-        now_ms: Argument = "",
-    ) -> Command[Renewal | None]:
-        settings_of = (self.keys.queue(queue) for queue in queues)
-        keys = (self.keys.workers, self.keys.worker(incarnation), *settings_of)
-
-        def parse(reply: Any) -> Renewal | None:
-            if not int(reply[0]):
-                return None
-            paused, waiting = (frozenset(queues[int(index) - 3] for index in found) for found in reply[2:4])
-            return Renewal(texts(reply[1]), paused, waiting, int(reply[4]), bool(reply[5]))
-
-        return call(load("renew"), keys, (now_ms, incarnation, lease_ms, *running), parse)
-
-    def retire(
-        self,
-        incarnation: str,
-        queues: Sequence[str],
-        *,
-        if_over: bool = False,
-        forget: bool = False,
-        now_ms: Argument = "",
-        judged_ms: Argument = "",
-    ) -> Command[int]:
-        """The number of streams that still have pending tickets; 0: it has departed. `forget`: nor is it kept there.
-
-        `judged_ms`: with `if_over`, the end of the lease that was found to be over; "": whichever it is now.
-        """
-        keys = (self.keys.workers, self.keys.worker(incarnation), *self._streams(queues))
-        return call(load("retire"), keys, (now_ms, incarnation, int(if_over), int(forget), judged_ms), int)
-
-    def end_lease(self, incarnation: str, how: str, now_ms: Argument = "") -> Command[int]:
-        """`how`: what its process died of. 1: it had a lease."""
-        keys = (self.keys.workers, self.keys.worker(incarnation))
-        return call(load("end_lease"), keys, (now_ms, incarnation, how), int)
-
     def declare_limits(self, limits: Mapping[str, str]) -> Command[int]:
         """What the limits of each task allow; "": it has none."""
         rows = tuple(word for row in limits.items() for word in row)
@@ -148,13 +73,13 @@ class Working(Shard):
 
     def listen(self, incarnation: str, queues: Sequence[str], block_ms: int) -> Command[list[Ticket]]:
         """Waits for tickets: at most one of each stream."""
-        streams = self._streams(queues)
+        streams = self.keys.streams(queues)
         words = ("XREADGROUP", "GROUP", GROUP, incarnation, "COUNT", 1, "BLOCK", block_ms, "STREAMS")
         return Command((*words, *streams, *(">" for _ in streams)), self._tickets(queues, streams))
 
     def strays(self, incarnation: str, queues: Sequence[str], count: int) -> Command[list[Ticket]]:
         """Tickets that were delivered to this incarnation and are not settled: some may have been lost on the way."""
-        streams = self._streams(queues)
+        streams = self.keys.streams(queues)
         words = ("XREADGROUP", "GROUP", GROUP, incarnation, "COUNT", count, "STREAMS")
         return Command((*words, *streams, *("0" for _ in streams)), self._tickets(queues, streams))
 
@@ -267,9 +192,6 @@ class Working(Shard):
         self, incarnation: str, queue: str, jobs: Sequence[tuple[Argument, ...]], now_ms: Argument
     ) -> tuple[Argument, ...]:
         return (now_ms, incarnation, queue, *self.kept, *chain.from_iterable(jobs))
-
-    def _streams(self, queues: Sequence[str]) -> list[str]:
-        return [stream for queue in queues for stream in self.keys.lanes(queue)]
 
     @staticmethod
     def _tickets(queues: Sequence[str], streams: Sequence[str]) -> Callable[[Any], list[Ticket]]:
