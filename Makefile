@@ -10,9 +10,15 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 
 # Options for pytest, such as `make test-redis7 PYTEST_ARGS="-k cron"`.
 PYTEST_ARGS ?=
-PYTEST = pytest -q -n auto $(PYTEST_ARGS)
+# Twice as many test processes as processors: tests wait for servers, workers and leases more than they compute.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Work is stolen, so that nobody is idle while another has the last long tests before it.
+PYTEST = pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
+# Markers of what runs without coverage: pyproject.toml says why.
+UNTRACED := interrupts or untraced
 # What has nothing to do with the kind of server, or brings its own, is tested once, by `make test`.
-ONCE := $(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency cache cache_comparison)
+ONCE := -m "not once" \
+	$(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency cache cache_comparison)
 # Processes under fault take long; they are tested on Valkey and on the oldest server.
 FAULTS := $(addprefix --ignore=tests/,chaos sentinel)
 
@@ -80,8 +86,8 @@ format: setup ## Format the code, and fix what ruff can fix by itself
 
 test: setup ## The test suite on the embedded Valkey, with branch coverage of every process
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m $(PYTEST) -m "not interrupts"
-	$(BIN)/$(PYTEST) -m interrupts
+	$(BIN)/coverage run -m $(PYTEST) -m "not ($(UNTRACED))"
+	$(BIN)/$(PYTEST) -m "$(UNTRACED)"
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,3 +21,9 @@ def eventually(condition: Callable[[], T], what: str, seconds: float = 20.0) -> 
             return found
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         pause.wait(0.005)
+
+
+def eventually_each(things: Iterable[T], condition: Callable[[T], object], what: str, seconds: float = 20.0) -> None:
+    """`eventually` for one after the other; each has so many seconds."""
+    for thing in things:
+        eventually(partial(condition, thing), f"{what}: {thing}", seconds)

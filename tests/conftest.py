@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from script_state import World
 from servers import Server
 from tidemill import Tidemill
 from tidemill.wire import keys as keys_module
@@ -46,6 +47,21 @@ def mill(url: str) -> Iterator[Tidemill]:
     found.close()
 
 
+@pytest.fixture(scope="session")
+def _world(server: Server) -> Iterator[World]:
+    """One for a test process: to connect takes longer than most of what is asked of it."""
+    found = World(server)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def world(url: str, _world: World) -> World:
+    """An empty server whose whole state can be written and read, and on which scripts are called."""
+    assert _world.server.url == url
+    return _world
+
+
 @pytest.fixture(autouse=True)
 def _root_logger() -> Iterator[None]:
     """Stays as it was: a command that runs in the test's own process sets up logging."""
@@ -54,6 +70,18 @@ def _root_logger() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_server_for_what_is_tested_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other servers' runs leave such a test out, so it must not be about a server."""
+    if request.node.get_closest_marker("once"):
+        assert "server" not in request.fixturenames, "this test uses a server: take its pytest.mark.once away"
+
+        def refuse(_: Server) -> None:
+            pytest.fail("this test starts a server: take its pytest.mark.once away")
+
+        monkeypatch.setattr(Server, "start", refuse)
 
 
 @pytest.fixture(autouse=True)

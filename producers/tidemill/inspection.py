@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from tidemill import durability, limits, tenant_inspection, validation
+from tidemill import durability, job_inspection, limits, tenant_inspection, validation
 from tidemill.client import Batch
 from tidemill.durability import Durability
-from tidemill.errors import CorruptRecord, InvalidInput, RemoteError
-from tidemill.job import Job, JobState, state_of
+from tidemill.errors import InvalidInput
+from tidemill.job import Job
 from tidemill.limit_figures import LimitFigures, figures
-from tidemill.tenant_inspection import Line, TenantFigures
-from tidemill.wire.command import Command
-from tidemill.wire.keys import LANES
-from tidemill.wire.record import Record, from_hash
+from tidemill.tenant_inspection import TenantFigures
 from tidemill.wire.scripts import QueueFigures
 
 if TYPE_CHECKING:
     from tidemill.client import Client, Operation
 
-# Jobs looked at in one call when many are listed or cancelled: short for the server, few round trips.
-_PAGE: Final = 100
 # Schedulers look at ages once a second.
 _LEAST_AGE_MS: Final = 1_000
-
-PLACES: Final = ("scheduled", "high", "normal", "low", "dead", "finished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +64,11 @@ class Inspection:
 
     def jobs(self, queue: str, state: str | None = None, *, offset: int = 0, limit: int = 50) -> list[Job[Any]]:
         """Jobs of a queue, of one state or of all; at most `limit`."""
-        return self._client.run(self._jobs(queue, state, offset, limit))
+        return self._client.run(job_inspection.listed(self._client, queue, state, offset, limit))
 
     async def ajobs(self, queue: str, state: str | None = None, *, offset: int = 0, limit: int = 50) -> list[Job[Any]]:
         """`jobs` for async code."""
-        return await self._client.arun(self._jobs(queue, state, offset, limit))
+        return await self._client.arun(job_inspection.listed(self._client, queue, state, offset, limit))
 
     def pause(self, queue: str) -> None:
         """Workers take nothing more from the queue; what runs goes on, and jobs can still be enqueued."""
@@ -189,11 +181,11 @@ class Inspection:
 
     def purge(self, queue: str) -> int:
         """Cancels every job of the queue that has not started. Returns how many."""
-        return self._client.run(self._purge(queue))
+        return self._client.run(job_inspection.purge(self._client, queue))
 
     async def apurge(self, queue: str) -> int:
         """`purge` for async code."""
-        return await self._client.arun(self._purge(queue))
+        return await self._client.arun(job_inspection.purge(self._client, queue))
 
     def _queues(self) -> Operation[list[QueueFigures]]:
         scripts = self._client.scripts
@@ -237,93 +229,3 @@ class Inspection:
     def _durability(self, queue: str, level: str | None) -> Operation[None]:
         wanted = validation.one_of("durability", level or "aof", durability.LEVELS)
         yield durability.set_level(self._client.scripts, validation.queue_name(queue), wanted)
-
-    def _jobs(self, queue: str, state: str | None, offset: int, limit: int) -> Operation[list[Job[Any]]]:
-        validation.queue_name(queue)
-        wanted = None if state is None else JobState(validation.one_of("state", state, tuple(JobState)))
-        most = validation.whole("offset", offset, 0, 10**9) + validation.whole("limit", limit, 1, 10**9)
-        found: list[Record] = []
-        lines = (yield from tenant_inspection.lines(self._client, queue)) if wanted in (None, JobState.READY) else []
-        places: list[str | Line] = [*_places(wanted), *lines]
-        for place in places:
-            cursor = _Cursor()
-            while len(found) < most and not cursor.is_at_end:
-                ids = yield from self._page(place, queue, cursor)
-                records = yield from self._records(queue, ids)
-                found += [record for record in records if wanted in (None, state_of(record))]
-        return [Job(self._client, record.id, state_of(record), record) for record in found[offset:most]]
-
-    def _page(self, place: str | Line, queue: str, cursor: _Cursor) -> Operation[list[str]]:
-        """The next ids of a place; moves the cursor behind them."""
-        if isinstance(place, Line):
-            ids: list[str] = yield self._client.scripts.tenant_line(queue, *place, cursor.offset, _PAGE)
-            cursor.offset += len(ids)
-        elif place in LANES:
-            tickets: list[tuple[str, str]] = yield self._client.scripts.tickets(queue, place, cursor.entry, _PAGE)
-            ids = [job_id for _, job_id in tickets]
-            cursor.entry = tickets[-1][0] if tickets else cursor.entry
-        else:
-            ids = yield self._client.scripts.page(place, queue, cursor.offset, _PAGE)
-            cursor.offset += len(ids)
-        cursor.is_at_end = len(ids) < _PAGE
-        return ids
-
-    def _records(self, queue: str, ids: list[str]) -> Operation[list[Record]]:
-        """The records that there are, in one round trip."""
-        commands = [_read_leniently(self._client.scripts.read(job_id), job_id, queue) for job_id in ids]
-        records: list[Record | None] = yield Batch(commands)
-        return [record for record in records if record is not None]
-
-    def _purge(self, queue: str) -> Operation[int]:
-        validation.queue_name(queue)
-        cancelled = 0
-        lines = yield from tenant_inspection.lines(self._client, queue)
-        places: list[str | Line] = ["scheduled", *lines, *LANES]
-        for place in places:
-            cursor = _Cursor()
-            while not cursor.is_at_end:
-                ids = yield from self._page(place, queue, cursor)
-                records = yield from self._records(queue, ids)
-                # A purge must not stop what runs, nor count what was cancelled before.
-                waiting = [record.id for record in records if record.state in (JobState.SCHEDULED, JobState.READY)]
-                if waiting:
-                    states = yield self._client.scripts.cancel(waiting)
-                    cancelled += states.count("cancelled")
-                # A cancelled job leaves the wheel, and the others move up; a ticket stays until a worker reads it.
-                cursor.offset -= len(waiting)
-        return cancelled
-
-
-@dataclass(slots=True)
-class _Cursor:
-    """How far a place was read: zsets by rank, streams by entry."""
-
-    offset: int = 0
-    entry: str = ""
-    is_at_end: bool = False
-
-
-def _read_leniently(command: Command[Record | None], job_id: str, queue: str) -> Command[Record | None]:
-    """One record that no Tidemill wrote must not hide the others: it is shown as a dead letter, with the reason."""
-
-    def parse(reply: Any) -> Record | None:
-        try:
-            return command.parse(reply)
-        except CorruptRecord as error:
-            shown = from_hash(job_id, {b"s": b"dead", b"q": queue.encode()})
-            return replace(shown, error=RemoteError("CorruptRecord", str(error)))
-
-    return replace(command, parse=parse)
-
-
-def _places(state: JobState | None) -> Iterator[str | Line]:
-    """Where jobs of a state are to be found."""
-    match state:
-        case JobState.SCHEDULED | JobState.DEAD:
-            yield str(state)
-        case JobState.READY | JobState.RUNNING:
-            yield from LANES
-        case JobState.SUCCEEDED | JobState.CANCELLED | JobState.EXPIRED:
-            yield "finished"
-        case None:
-            yield from PLACES

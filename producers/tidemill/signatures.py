@@ -20,7 +20,7 @@ def checker(function: Callable[..., object], name: str) -> Callable[..., object]
     signature = str(inspect.Signature(parameters))
     # Only parameter names of a function that Python has compiled stand in this text.
     namespace: dict[str, Callable[..., object]] = {}
-    exec(f"def check{signature}: pass", {"__builtins__": {}}, namespace)  # noqa: S102
+    exec(f"def check{signature}: pass", {"__builtins__": {}}, namespace)  # noqa: S102 - see above
     check = namespace["check"]
     check.__name__ = check.__qualname__ = name.rpartition(".")[2]
     return check

@@ -4,17 +4,14 @@ order and as often as it may be, ends with the newest."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from script_state import NOW, World
-from servers import Server
 from tidemill.breakers.standing import UNKNOWN, heard
 from tidemill.wire.scripts import BreakerState, Hand, News, ProbeOutcome, Reopening
 
@@ -143,15 +140,6 @@ class BreakerMachine(RuleBasedStateMachine):
             standing = heard(standing, news, 0.0)
         newest = max(self.news[-8:], key=lambda news: news.epoch, default=News(0, "closed", 0, ""))
         assert (standing.epoch, standing.state) == (newest.epoch, newest.state)
-
-
-@pytest.fixture
-def world(server: Server, url: str) -> Iterator[World]:
-    """An empty server with a link, whose whole state can be read."""
-    assert server.url == url
-    found = World(server)
-    yield found
-    found.close()
 
 
 def test_a_breaker_does_what_the_model_says(world: World) -> None:

@@ -9,6 +9,8 @@ import pytest
 from tidemill.breakers.rules import Rules
 from tidemill.breakers.settings import BreakerOptions, settings_of
 
+pytestmark = pytest.mark.once
+
 
 class Clock:
     def __init__(self) -> None:

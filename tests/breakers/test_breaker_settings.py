@@ -9,6 +9,8 @@ import pytest
 
 from tidemill import InvalidInput, Tidemill
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def nowhere() -> Tidemill:
@@ -78,7 +80,7 @@ def test_a_task_names_a_breaker_that_is_declared_here(nowhere: Tidemill) -> None
         with pytest.raises(InvalidInput, match=r"is not declared \(pay\): do it before the task"):
             nowhere.task(breaker=wrong)
     with pytest.raises(InvalidInput, match="breaker name 7 is not valid"):
-        nowhere.task(breaker=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        nowhere.task(breaker=7)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as untyped callers do
 
     @nowhere.task(breaker="pay")
     def work() -> None: ...

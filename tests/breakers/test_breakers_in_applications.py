@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from commands_seen import commands_during
-from conditions import eventually
+from conditions import eventually, eventually_each
 from servers import Server
 from tidemill import Breaker, BreakerOpen, JobCancelled, Tidemill
 from tidemill.breakers import BreakerOptions
@@ -200,8 +200,7 @@ def test_half_open_lets_so_many_through_in_all_processes_together(url: str) -> N
         breakers = [mill.breaker("pay", **options) for mill in mills]
         assert not any(map(is_refused, breakers))
         fail(breakers[0])
-        for breaker in breakers:
-            eventually(lambda breaker=breaker: breaker.state == "open", "it is open")  # type: ignore[misc]
+        eventually_each(breakers, lambda breaker: breaker.state == "open", "it is open")
         eventually(lambda: all(not breaker.retry_after for breaker in breakers), "it may be half-open")
         with ThreadPoolExecutor(12) as pool:
             found = list(pool.map(_begin, breakers * 4))
@@ -209,8 +208,7 @@ def test_half_open_lets_so_many_through_in_all_processes_together(url: str) -> N
         assert len(calls) == 3
         for call in calls:
             call.ended("succeeded", 0.0)
-        for breaker in breakers:
-            eventually(lambda breaker=breaker: breaker.state == "closed", "it is closed")  # type: ignore[misc]
+        eventually_each(breakers, lambda breaker: breaker.state == "closed", "it is closed")
     finally:
         for mill in mills:
             mill.close()

@@ -12,6 +12,8 @@ from tidemill_consumers.guards import Guard
 from tidemill_consumers.outcomes import Parked
 from tidemill_consumers.run import Run
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def guard() -> Guard:

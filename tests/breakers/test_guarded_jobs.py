@@ -13,7 +13,7 @@ import pytest
 
 from breakers import guarded_app
 from breakers.guarded_app import BREAKER
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_scheduler, running_worker
 from servers import Server
 from tidemill import JobFailed, Retry, Tidemill
@@ -58,8 +58,8 @@ def test_failures_open_it_and_jobs_wait_without_spending_an_attempt_until_it_is_
         app.breakers.open("pay", duration=60)
         eventually(lambda: BREAKER.retry_after > 10, "for long")
         jobs = [task.enqueue(str(dependency)) for _ in range(5)]
+        eventually_each(jobs, lambda job: job.refresh().record.parked, "it is parked")
         for job in jobs:
-            eventually(lambda job=job: job.refresh().record.parked, "it is parked")  # type: ignore[misc]
             assert job.record.parked.startswith("breaker pay is open")
             assert job.attempt == 0
         assert guarded_app.other.enqueue().result(timeout=20) == "other"
@@ -85,8 +85,7 @@ def test_while_it_is_down_each_reset_timeout_lets_one_probe_through_and_offers_a
         assert len(calls(dependency)) - opened_with <= openings
         # A probe that failed is dead: its task has no retries. The others were offered, and never began.
         (dependency / "down").unlink()
-        for job in jobs:
-            eventually(lambda job=job: job.refresh().state.is_over, "it is over", 60)  # type: ignore[misc]
+        eventually_each(jobs, lambda job: job.refresh().state.is_over, "it is over", 60)
         dead = [job for job in jobs if job.state == "dead"]
         assert len(dead) <= openings
         assert all(job.record.attempt - job.record.uncounted == 1 for job in jobs)
@@ -198,8 +197,7 @@ def test_closing_it_by_hand_brings_parked_jobs_back_at_its_rate(
         mill.breakers.open("slow", duration=600)
         with running_worker(mill, SETTINGS), running_worker(mill, SETTINGS):
             jobs = [guarded.enqueue(number) for number in range(40)]
-            for job in jobs:
-                eventually(lambda job=job: job.refresh().record.parked, "it is parked")  # type: ignore[misc]
+            eventually_each(jobs, lambda job: job.refresh().record.parked, "it is parked")
             mill.breakers.close("slow")
             dues = eventually(lambda: _dues(mill, jobs), "all are due soon")
             steps = [later - earlier for earlier, later in itertools.pairwise(dues)]
@@ -268,9 +266,8 @@ def test_while_the_server_is_away_failures_of_running_jobs_open_it_here_and_then
             assert theirs.state == "closed"
             own_server.start()
             eventually(lambda: theirs.state == "open", "it opens elsewhere", 60)
-            for job in jobs:
-                eventually(lambda job=job: job.refresh().record.parked, "it is parked", 60)  # type: ignore[misc]
-                assert job.attempt == 1
+            eventually_each(jobs, lambda job: job.refresh().record.parked, "it is parked", 60)
+            assert {job.attempt for job in jobs} == {1}
 
 
 def test_a_worker_without_guarded_tasks_has_no_part_for_them(mill: Tidemill) -> None:

@@ -19,6 +19,8 @@ from chaos.history import Line, Recorder, lines_of, read
 from chaos.processes import TESTS
 from chaos.reading import ENDING_EVENTS, History
 
+pytestmark = pytest.mark.once
+
 T0 = 1_000.0
 
 

@@ -322,7 +322,7 @@ def test_a_wrong_option_is_refused_with_its_rule(options: dict[str, Any], messag
 
 
 def test_times_are_refused_with_their_rule(thumbnail: Task[..., str]) -> None:
-    naive = datetime(2030, 1, 1)  # noqa: DTZ001
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - a naive one is refused
     with pytest.raises(InvalidInput, match=r"enqueue_at must know its time zone: datetime.datetime\(2030.* is naive"):
         thumbnail.enqueue_at(naive, "cat.jpg")
     with pytest.raises(InvalidInput, match=r"enqueue_at .* is more than 3660 days ahead"):

@@ -11,6 +11,8 @@ import pytest
 
 from tidemill import InvalidInput, Tidemill
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def offline() -> Tidemill:
@@ -32,7 +34,7 @@ def positional(a: int, b: int = 0, /) -> int:
 
 def taking(signature: str) -> Callable[..., Any]:
     """A function of this signature."""
-    function: Callable[..., Any] = eval(f"lambda {signature}: None")  # noqa: S307
+    function: Callable[..., Any] = eval(f"lambda {signature}: None")  # noqa: S307 - a text of this file
     return function
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_fleet, running_worker
 from servers import Server
 from tidemill import Job, JobCancelled, JobExists, JobExpired, JobFailed, JobNotFound, Task, Tidemill
@@ -128,8 +128,7 @@ def test_many_waiters_share_one_connection_and_wait_for_free(
     with ThreadPoolExecutor(20) as threads:
         before = connections_of(server)
         waiting = [threads.submit(job.result, 20) for job in jobs]
-        for job in jobs:
-            eventually(lambda job=job: _is_watched(mill, job), "the thread waits")  # type: ignore[misc] # bound at once
+        eventually_each(jobs, lambda job: _is_watched(mill, job), "the thread waits")
         quiet = commands_of(server)
         # Threads that talked at the same time left idle connections; waiting itself takes one.
         assert connections_of(server) - before <= 21

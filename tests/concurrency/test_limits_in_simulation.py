@@ -10,6 +10,8 @@ import pytest
 from concurrency.scenarios import SCENARIOS, Scenario, scores
 from tidemill_consumers.concurrency import make_limiter
 
+pytestmark = pytest.mark.untraced
+
 # Among these are the best of each scenario's sides; the full search takes minutes.
 _CANDIDATES = (8, 32, 200)
 _SEEDS = (1, 2)

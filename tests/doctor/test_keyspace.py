@@ -10,6 +10,8 @@ from tidemill.doctor.findings import WORDS, Kind
 from tidemill.doctor.keyspace import identify
 from tidemill.wire import keys
 
+pytestmark = pytest.mark.once
+
 
 def test_the_types_are_those_of_the_table() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \|", keys.__doc__ or "", re.MULTILINE)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import cast
 
 from redis import Redis
 
+from conditions import eventually
 from tidemill.embedded import EmbeddedServer
 from tidemill.embedded_process import server_lock
 
@@ -31,8 +31,7 @@ print(ensure_running(Path(sys.argv[1])).pid)
 
 @contextmanager
 def client(server: EmbeddedServer) -> Generator[Redis]:
-    # redis-py leaves from_url's keywords untyped.
-    connected = Redis.from_url(server.url, decode_responses=True)  # pyright: ignore[reportUnknownMemberType]
+    connected = Redis.from_url(server.url, decode_responses=True)  # pyright: ignore[reportUnknownMemberType] - its keywords are untyped
     try:
         yield connected
     finally:
@@ -40,8 +39,8 @@ def client(server: EmbeddedServer) -> Generator[Redis]:
 
 
 def ask(connected: Redis, *words: str) -> object:
-    """Any command's reply. redis-py leaves `execute_command` untyped."""
-    execute = cast("Callable[..., object]", connected.execute_command)  # pyright: ignore[reportUnknownMemberType]
+    """Any command's reply."""
+    execute = cast("Callable[..., object]", connected.execute_command)  # pyright: ignore[reportUnknownMemberType] - it is untyped
     return execute(*words)
 
 
@@ -60,13 +59,6 @@ def setting(server: EmbeddedServer, name: str) -> str:
         return cast("dict[str, str]", ask(connected, "CONFIG", "GET", name))[name]
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for this: {what}"
-        time.sleep(0.01)
-
-
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -77,7 +69,7 @@ def is_alive(pid: int) -> bool:
 
 def kill(server: EmbeddedServer) -> None:
     os.kill(server.pid, signal.SIGKILL)
-    wait_until(lambda: lock_is_free(server.directory), "the killed server is gone")
+    eventually(lambda: lock_is_free(server.directory), "the killed server is gone", PATIENCE_SECONDS)
 
 
 def lock_is_free(directory: Path) -> bool:

@@ -4,16 +4,13 @@ their weights, differs by one job's worth of each at most (S. J. Golestani, INFO
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invariants import violations
 from script_state import NOW, World
-from servers import Server
 from tidemill.wire.keys import Keys
 from tidemill.wire.scripts import NewJob, NewJobs
 
@@ -34,14 +31,6 @@ steps = st.lists(
     min_size=4,
     max_size=25,
 )
-
-
-@pytest.fixture
-def world(server: Server, url: str) -> Iterator[World]:
-    assert server.url == url
-    found = World(server)
-    yield found
-    found.close()
 
 
 class _Flow:

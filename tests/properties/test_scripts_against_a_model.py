@@ -6,28 +6,16 @@ TIDEMILL_EXAMPLES=1000 looks for longer.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from properties.machine import ScriptMachine
 from script_state import World
-from servers import Server
 
 EXAMPLES = int(os.environ.get("TIDEMILL_EXAMPLES", "40"))
 # A failing history is made as short as possible, which takes minutes; whoever only asks whether there is one says no.
 PHASES = (Phase.generate, Phase.shrink) if os.environ.get("TIDEMILL_SHRINK", "1") == "1" else (Phase.generate,)
-
-
-@pytest.fixture
-def world(server: Server, url: str) -> Iterator[World]:
-    """An empty server with a link, whose whole state can be read."""
-    assert server.url == url
-    found = World(server)
-    yield found
-    found.close()
 
 
 def test_scripts_in_any_order_do_what_the_model_says(world: World) -> None:

@@ -62,6 +62,10 @@ def _enqueue(session: Session, recorder: Recorder) -> None:
                 recorder.write("enqueue", type="ok", job=job.id, kind=name, answer=job.id)
 
 
+def _await_death(session: Session, directory: Path, target: str) -> None:
+    eventually(lambda: target in _exited(session, directory), f"{target} is dead")
+
+
 def _kill_a_holder(session: Session, directory: Path) -> float:
     """Kills workers until one of them was inside. Returns when, in unix seconds."""
     client = session.server.client
@@ -71,7 +75,7 @@ def _kill_a_holder(session: Session, directory: Path) -> float:
         session.nemesis.kinds["kill worker"]()
         fault = _lines(directory, "fault")[-1]
         target = fault["target"]
-        eventually(lambda: target in _exited(session, directory), f"{target} is dead")  # noqa: B023
+        _await_death(session, directory, target)
         # What it counted is over; its permits are not free before its lease is.
         held = int(client.hget(INSIDE_KEY, target) or 0)
         client.hdel(INSIDE_KEY, target)

@@ -86,11 +86,13 @@ class _Run:
         await asyncio.gather(*(backlog.one(self._enqueue) for _ in range(CALIBRATION_JOBS)))
         times: list[float] = []
         for share_done in (0.2, 0.9):
-            wanted = share_done * CALIBRATION_JOBS
-            await asyncio.to_thread(eventually, lambda: self.sampler.look().ended >= wanted, "the backlog is run", 60)  # noqa: B023
+            await asyncio.to_thread(self._await_ended, share_done * CALIBRATION_JOBS)
             times.append(time.time())
         self.capacity = 0.7 * CALIBRATION_JOBS / (times[1] - times[0])
         await asyncio.to_thread(eventually, lambda: not self.sampler.look().held, "the backlog is gone", 60)
+
+    def _await_ended(self, jobs: float) -> None:
+        eventually(lambda: self.sampler.look().ended >= jobs, "the backlog is run", 60)
 
     def retry_ratios(self) -> list[float]:
         """The queue is filled in one call, again and again: when there was room, as a part of what was said."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scenarios.__main__ import Row, table
+
+pytestmark = pytest.mark.once
 
 
 def test_each_scenario_has_a_line_and_what_failed_stands_below_it() -> None:

@@ -7,6 +7,8 @@ import pytest
 from tidemill_scheduler import settings
 from tidemill_scheduler.server_clock import ServerClock
 
+pytestmark = pytest.mark.once
+
 # The server's clock says so when ours says 0.
 OFFSET_SECONDS = 1_000.0
 WAY_SECONDS = 0.0001

@@ -6,6 +6,8 @@ import pytest
 
 from tidemill_scheduler.trust import Trust
 
+pytestmark = pytest.mark.once
+
 LEASE = 10.0
 
 

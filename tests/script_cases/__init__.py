@@ -1,42 +1,19 @@
-"""The tables of tests/wire/test_script_*.py, one module for each group of scripts."""
+"""The tables of the scripts, one module for each group of them: what stands here is a table, and is tested.
+
+tests/wire/test_script_tables.py has what is tested of every case.
+"""
 
 from __future__ import annotations
 
-from script_cases import (
-    breakers,
-    dead_letters,
-    doctoring,
-    effects,
-    enqueue,
-    limits,
-    promote,
-    recurring,
-    settlement,
-    shed,
-    steering,
-    take,
-    templates,
-    tenants,
-    worker,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import cast
+
 from script_state import Case
 
-_MODULES = (
-    enqueue,
-    promote,
-    take,
-    settlement,
-    worker,
-    steering,
-    recurring,
-    effects,
-    doctoring,
-    dead_letters,
-    shed,
-    limits,
-    breakers,
-    tenants,
-    templates,
-)
 
-ALL: list[Case] = [case for module in _MODULES for case in module.CASES]
+def _cases(module: str) -> list[Case]:
+    return cast("list[Case]", import_module(f"{__name__}.{module}").CASES)
+
+
+ALL: list[Case] = [case for module in iter_modules(__path__) for case in _cases(module.name)]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from script_state import NOW, Case, State, World, job
-from tidemill.wire.command import Command
+from script_state import NOW, Call, Case, but
 from tidemill.wire.scripts import BreakerFigures, Hand, News, ProbeOutcome, Reopening
-
-Call = Callable[[World], Command[Any]]
 
 RESET = Reopening(1_000, 4_000)
 DAY = 86_400_000
@@ -19,12 +15,12 @@ OPEN_AT = NOW - 500
 def breaker(state: str, epoch: int, **fields: object) -> dict[str, str]:
     """As a change made it, half a second ago."""
     made = {"until": OPEN_AT, "reason": "failures", "openings": 1, "passed": 0, "changed": OPEN_AT}
-    return {name: str(value) for name, value in {"state": state, "epoch": epoch, **made, **fields}.items()}
+    return but({"state": state, "epoch": epoch, **made}, **fields)
 
 
 def changed(state: str, until: int, **fields: object) -> dict[str, str]:
     """As the call has made it."""
-    return breaker(state, **{"epoch": NOW, "until": until, "changed": NOW, **fields})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return but(breaker(state, NOW, until=until, changed=NOW), **fields)
 
 
 def indexed(until: int) -> dict[str, int]:
@@ -280,74 +276,4 @@ LOOK = [
     ),
 ]
 
-
-def _readmit(page: int = 10, step_us: int = 2_500) -> Call:
-    return lambda world: world.scripts.readmit("pay", "t", page, step_us, now_ms=NOW)
-
-
-def _parked(**due: int) -> State:
-    """Jobs that were parked in this order, and are due then."""
-    return {
-        **{f"job:{name}": job("scheduled", y="breaker pay is open", d=at) for name, at in due.items()},
-        "wheel:q": due,
-        "parked:t": {name: place for place, name in enumerate(due)},
-        "agenda": {"q": min(due.values())},
-    }
-
-
-LATER = NOW + 60_000
-
-READMIT = [
-    Case(
-        "readmit",
-        "parked jobs become due one behind the other; who is due before keeps its time",
-        {"breaker:pay": CLOSED, **_parked(a=LATER, b=LATER, c=NOW + 1, d=LATER)},
-        _readmit(),
-        {
-            "breaker:pay": {**CLOSED, "ready_at": f"{NOW + 7}.500"},
-            "job:a": job("scheduled", y="breaker pay is open", d=NOW),
-            "job:b": job("scheduled", y="breaker pay is open", d=NOW + 3),
-            "job:c": job("scheduled", y="breaker pay is open", d=NOW + 1),
-            "job:d": job("scheduled", y="breaker pay is open", d=NOW + 5),
-            "wheel:q": {"a": NOW, "b": NOW + 3, "c": NOW + 1, "d": NOW + 5},
-            "agenda": {"q": NOW},
-        },
-        4,
-        ("alarm",),
-    ),
-    Case(
-        "readmit",
-        "the rate goes on from where the last page has ended, whoever asked for that",
-        {"breaker:pay": {**CLOSED, "ready_at": f"{NOW + 40}.500"}, **_parked(a=LATER, b=LATER)},
-        _readmit(page=1),
-        {
-            "breaker:pay": {**CLOSED, "ready_at": f"{NOW + 43}.000"},
-            "job:a": job("scheduled", y="breaker pay is open", d=NOW + 41),
-            "job:b": job("scheduled", y="breaker pay is open", d=LATER),
-            "wheel:q": {"a": NOW + 41, "b": LATER},
-            "parked:t": {"b": 1},
-            "agenda": {"q": NOW + 41},
-        },
-        1,
-        ("alarm",),
-    ),
-    Case(
-        "readmit",
-        "who is not parked any more only leaves the index",
-        {"job:a": job("ready"), "job:c": "text", "parked:t": {"a": 1, "gone": 2, "c": 3}},
-        _readmit(),
-        {"job:a": job("ready"), "job:c": "text"},
-        3,
-    ),
-    Case(
-        "readmit",
-        "nothing is due while the breaker is open",
-        {"breaker:pay": OPEN, **_parked(a=LATER)},
-        _readmit(),
-        {"breaker:pay": OPEN, **_parked(a=LATER)},
-        0,
-    ),
-    Case("readmit", "nothing is parked", {}, _readmit(), {}, 0),
-]
-
-CASES = [*TRIP, *PROBE, *SETTLE, *SET, *LOOK, *READMIT]
+CASES = [*TRIP, *PROBE, *SETTLE, *SET, *LOOK]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from script_state import Case, State, World, job
+from script_state import Call, Case, State, World, job
 from tidemill.wire.command import Command
 from tidemill.wire.scripts import Claim, Marked
-
-Call = Callable[[World], Command[Any]]
 
 TTL_MS = 5_000
 RUNNING: State = {"job:a": job("running", l="w1", a=2)}

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from script_state import NOW, Case, State, World, after, job, tickets
-from tidemill.wire.command import Command
-from tidemill.wire.scripts import Enqueued, Full, Fullness, Limit, NewJob, NewJobs, Pressed, Unconfirmed, Unprepared
+from script_state import NOW, Call, Case, State, after, job, tickets
+from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs, Unconfirmed, Unprepared
 
 A = ("a", "", b"body")
 SHARED: dict[str, Any] = {"queue": "q", "task": "t"}
 KNOWN: State = {"queues": {"q"}, "queue:q": {"known": "1"}}
 SYNCED: State = {"queues": {"q"}, "queue:q": {"known": "1", "durability": "fsync"}}
-LIMITED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2"}}
 # A first refusal notes how many jobs have ended so far, and when that was: the next one knows their rate.
 NOTED = {"drained": "0", "drained_ms": str(NOW)}
-REFUSED: State = {"queues": {"q"}, "queue:q": {"known": "1", "limit": "2", **NOTED}}
-
-# Full, and one job ends in a second.
-RATED = {"known": "1", "limit": "2", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"}
 
 
-def _enqueue(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
+def _enqueue(*jobs: tuple[str, str, bytes], **shared: Any) -> Call:
     new = [NewJob(*one) for one in jobs]
     return lambda world: world.scripts.enqueue(NewJobs(**{**SHARED, **shared}), new, now_ms=NOW)
 
 
-def _enqueue_keeping(*keeps: str, **shared: Any) -> Callable[[World], Command[Any]]:
+def _enqueue_keeping(*keeps: str, **shared: Any) -> Call:
     return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), [NewJob(*A)], now_ms=NOW, keeps=keeps)
-
-
-def _enqueue_partially(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
-    new = [NewJob(*one) for one in jobs]
-    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), new, now_ms=NOW, when_full="partial")
-
-
-def _enqueue_deferring(*jobs: tuple[str, str, bytes], **shared: Any) -> Callable[[World], Command[Any]]:
-    new = [NewJob(*one) for one in jobs]
-    return lambda world: world.scripts.enqueue(NewJobs(**SHARED, **shared), new, now_ms=NOW, when_full="defer")
 
 
 def _new(state: str, **fields: object) -> dict[str, str]:
     return job(state, c=NOW, **fields)
-
-
-def _full(thousandths: int, of: Limit, used: int, limit: int, until_room_ms: int | None = None) -> Full:
-    return Full(Fullness(thousandths, of, used, limit, until_room_ms))
 
 
 READY = {"job:a": _new("ready"), "ready:q:normal": tickets("a", group=False)}
@@ -260,312 +239,6 @@ CASES = [
     ),
     Case(
         "enqueue",
-        "a full queue takes nothing of a chunk that has no room as a whole",
-        {**LIMITED, "job:b": job("ready"), "ready:q:low": tickets("b@w1")},
-        _enqueue(A, ("c", "", b"body")),
-        {**REFUSED, "job:b": job("ready"), "ready:q:low": tickets("b@w1")},
-        _full(1500, "jobs", 1, 2),
-    ),
-    Case(
-        "enqueue",
-        "what waits in the wheel counts for the limit",
-        {**LIMITED, "wheel:q": {"x": 1, "y": 2}},
-        _enqueue(A),
-        {**REFUSED, "wheel:q": {"x": 1, "y": 2}},
-        _full(1500, "jobs", 2, 2),
-    ),
-    Case(
-        "enqueue",
-        "a queue takes jobs up to its limit",
-        {**LIMITED, "wheel:q": {"x": 1}},
-        _enqueue(A),
-        {**LIMITED, **READY, "wheel:q": {"x": 1}},
-        Pressed(Fullness(1000, "jobs", 1, 2, None), [Enqueued("ready", "", "ready")]),
-    ),
-    Case(
-        "enqueue",
-        "what exists already needs no room, so a repeated call is never refused as full",
-        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
-        _enqueue(A, ("b", "", b"body")),
-        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
-        [Enqueued("exists", "", "scheduled"), Enqueued("exists", "", "scheduled")],
-    ),
-    Case(
-        "enqueue",
-        "a full queue does not let new jobs in behind one that exists",
-        {**LIMITED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
-        _enqueue(A, ("c", "", b"body")),
-        {**REFUSED, "wheel:q": {"a": 1, "b": 2}, "job:a": job("scheduled"), "job:b": job("scheduled")},
-        _full(1500, "jobs", 2, 2),
-    ),
-    Case(
-        "enqueue",
-        "a limit that is no number limits nothing",
-        after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}}),
-        _enqueue(A),
-        after(LIMITED, {"queue:q": {"known": "1", "limit": "many"}, **READY}),
-        [Enqueued("ready", "", "ready")],
-    ),
-    Case(
-        "enqueue",
-        "below 85 % of its limit a queue says nothing",
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit": "7"}, "wheel:q": dict.fromkeys("vwxy", 1)},
-        _enqueue(A),
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit": "7"}, "wheel:q": dict.fromkeys("vwxy", 1), **READY},
-        [Enqueued("ready", "", "ready")],
-    ),
-    Case(
-        "enqueue",
-        "of a chunk without room its first jobs get in, if the caller asks for that",
-        {**LIMITED, "wheel:q": {"x": 1}},
-        _enqueue_partially(A, ("b", "", b"body"), ("c", "", b"")),
-        {**REFUSED, **READY, "wheel:q": {"x": 1}},
-        Pressed(
-            Fullness(2000, "jobs", 1, 2, None),
-            [Enqueued("ready", "", "ready"), Enqueued("full", "", ""), Enqueued("full", "", "")],
-        ),
-    ),
-    Case(
-        "enqueue",
-        "perhaps none of them, and what exists is there all the same",
-        {**LIMITED, "wheel:q": {"x": 1, "b": 2}, "job:b": job("scheduled")},
-        _enqueue_partially(A, ("b", "", b"body"), delay_ms=5),
-        {**REFUSED, "wheel:q": {"x": 1, "b": 2}, "job:b": job("scheduled")},
-        Pressed(Fullness(1500, "jobs", 2, 2, None), [Enqueued("full", "", ""), Enqueued("exists", "", "scheduled")]),
-    ),
-    Case(
-        "enqueue",
-        "a limit in bytes counts the arguments, by the mean of those that came",
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "30"}, "wheel:q": {"x": 1}},
-        _enqueue(A),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "17"},
-            "wheel:q": {"x": 1},
-            **READY,
-        },
-        [Enqueued("ready", "", "ready")],
-    ),
-    Case(
-        "enqueue",
-        "and refuses what is larger than the room that is left",
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "49"},
-            "wheel:q": {"x": 1, "y": 1},
-        },
-        _enqueue(A),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "49", **NOTED},
-            "wheel:q": {"x": 1, "y": 1},
-        },
-        _full(1020, "bytes", 98, 100),
-    ),
-    Case(
-        "enqueue",
-        "a small job does not overtake a large one of its chunk",
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit_bytes": "3"}},
-        _enqueue_partially(A, ("c", "", b"")),
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit_bytes": "3", **NOTED}},
-        Pressed(Fullness(1333, "bytes", 0, 3, None), [Enqueued("full", "", ""), Enqueued("full", "", "")]),
-    ),
-    Case(
-        "enqueue",
-        "in an empty queue the mean begins anew",
-        {"queues": {"q"}, "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "49"}},
-        _enqueue(A, ("c", "", b"")),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit_bytes": "100", "mean_bytes": "2"},
-            "job:a": _new("ready"),
-            "job:c": {**_new("ready"), "b": ""},
-            "ready:q:normal": tickets("a", "c", group=False),
-        },
-        [Enqueued("ready", "", "ready"), Enqueued("ready", "", "ready")],
-    ),
-    Case(
-        "enqueue",
-        "a refusal that knows the rate says when there will be room",
-        {
-            "queues": {"q"},
-            # 40 jobs in two seconds: 20 a second.
-            "queue:q": {
-                "known": "1",
-                "limit": "2",
-                "succeeded": "45",
-                "dead": "5",
-                "drained": "10",
-                "drained_ms": str(NOW - 2000),
-            },
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _enqueue(A),
-        {
-            "queues": {"q"},
-            "queue:q": {
-                "known": "1",
-                "limit": "2",
-                "succeeded": "45",
-                "dead": "5",
-                "drained": "50",
-                "drained_ms": str(NOW),
-                "drain_rate": "20000",
-            },
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _full(1500, "jobs", 2, 2, 50),
-    ),
-    Case(
-        "enqueue",
-        "those that did get in have to go first",
-        {"queues": {"q"}, "queue:q": {**RATED, "limit": "1"}},
-        _enqueue_partially(A, ("b", "", b"body"), ("c", "", b"body")),
-        {"queues": {"q"}, "queue:q": {**RATED, "limit": "1"}, **READY},
-        Pressed(
-            Fullness(3000, "jobs", 0, 1, 2000),
-            [Enqueued("ready", "", "ready"), Enqueued("full", "", ""), Enqueued("full", "", "")],
-        ),
-    ),
-    Case(
-        "enqueue",
-        "few jobs are no rate yet",
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "2", "succeeded": "9", "drained": "0", "drained_ms": str(NOW - 2000)},
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _enqueue(A),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "2", "succeeded": "9", "drained": "0", "drained_ms": str(NOW - 2000)},
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _full(1500, "jobs", 2, 2),
-    ),
-    Case(
-        "enqueue",
-        "a rate that was seen too long ago is forgotten",
-        {
-            "queues": {"q"},
-            "queue:q": {
-                "known": "1",
-                "limit": "2",
-                "succeeded": "50",
-                "drained": "10",
-                "drained_ms": str(NOW - 60_001),
-                "drain_rate": "5",
-            },
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _enqueue(A),
-        {
-            "queues": {"q"},
-            "queue:q": {
-                "known": "1",
-                "limit": "2",
-                "succeeded": "50",
-                "drained": "50",
-                "drained_ms": str(NOW),
-                "drain_rate": "",
-            },
-            "wheel:q": {"x": 1, "y": 2},
-        },
-        _full(1500, "jobs", 2, 2),
-    ),
-    Case(
-        "enqueue",
-        "a job that can be put off goes into the wheel until there is room",
-        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}, "job:x": job("scheduled")},
-        _enqueue_deferring(A, ("x", "", b"body")),
-        {
-            "queues": {"q"},
-            "queue:q": RATED,
-            "job:x": job("scheduled"),
-            "wheel:q": {"x": 1, "y": 2, "a": NOW + 1000},
-            "agenda": {"q": 1},
-            "job:a": _new("scheduled", d=NOW + 1000),
-        },
-        Pressed(
-            Fullness(1500, "jobs", 2, 2, None),
-            [Enqueued("scheduled", "", "scheduled"), Enqueued("exists", "", "scheduled")],
-        ),
-    ),
-    Case(
-        "enqueue",
-        "but not beyond twice the limit",
-        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _enqueue_deferring(A, ("b", "", b"body"), ("c", "", b"body")),
-        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _full(2500, "jobs", 2, 2, 3000),
-    ),
-    Case(
-        "enqueue",
-        "nor until it has expired",
-        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _enqueue_deferring(A, expires_ms=1000),
-        {"queues": {"q"}, "queue:q": RATED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _full(1500, "jobs", 2, 2, 1000),
-    ),
-    Case(
-        "enqueue",
-        "without a rate it is put off for a second, and one that is delayed for longer stays so",
-        {**LIMITED, "wheel:q": {"x": 1, "y": 2}, "agenda": {"q": 1}},
-        _enqueue_deferring(A, delay_ms=1500),
-        {
-            **REFUSED,
-            "wheel:q": {"x": 1, "y": 2, "a": NOW + 1500},
-            "agenda": {"q": 1},
-            "job:a": _new("scheduled", d=NOW + 1500),
-        },
-        Pressed(Fullness(1500, "jobs", 2, 2, None), [Enqueued("scheduled", "", "scheduled")]),
-    ),
-    Case(
-        "enqueue",
-        "a job that would wait for longer than it is to live does not get in",
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "9", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"},
-            "job:b": job("ready"),
-            "job:c": job("ready"),
-            "ready:q:high": tickets("b"),
-            "ready:q:normal": tickets("c"),
-        },
-        _enqueue(A, expires_ms=1_999),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "9", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"},
-            "job:b": job("ready"),
-            "job:c": job("ready"),
-            "ready:q:high": tickets("b"),
-            "ready:q:normal": tickets("c"),
-        },
-        _full(0, "deadline", 2_000, 1_999, 1),
-    ),
-    Case(
-        "enqueue",
-        "one of a higher priority waits for fewer",
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "9", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"},
-            "job:c": job("ready"),
-            "ready:q:normal": tickets("c"),
-        },
-        _enqueue(A, expires_ms=999, priority="high"),
-        {
-            "queues": {"q"},
-            "queue:q": {"known": "1", "limit": "9", "drained": "0", "drained_ms": str(NOW - 5), "drain_rate": "1000"},
-            "job:c": job("ready"),
-            "ready:q:normal": tickets("c"),
-            "job:a": _new("ready", p="high", n=NOW + 999),
-            "ready:q:high": tickets("a", group=False),
-            "expiring": {"a": NOW + 999},
-        },
-        [Enqueued("ready", "", "ready")],
-        published=("alarm",),
-    ),
-    Case(
-        "enqueue",
         "a queue with a durability that the caller does not claim to keep takes nothing",
         SYNCED,
         _enqueue_keeping("replicated", "fsync-of-another-kind"),
@@ -606,7 +279,7 @@ CASES = [
             "queue:q": {"known": "1", "durability": "fsync", "limit": "2", **NOTED},
             "wheel:q": {"x": 1, "y": 2},
         },
-        _full(1500, "jobs", 2, 2),
+        Full(Fullness(1500, "jobs", 2, 2, None)),
     ),
     Case(
         "enqueue",

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from script_state import NOW, Case, State, World, job, tickets
-from tidemill.wire.command import Command
+from script_state import NOW, Call, Case, State, job, tickets
 from tidemill.wire.scripts import Promoted
 
 
-def _promote(most: int = 10, high_water: int = 100) -> Callable[[World], Command[Any]]:
+def _promote(most: int = 10, high_water: int = 100) -> Call:
     return lambda world: world.scripts.promote("q", most, high_water, now_ms=NOW)
 
 
-def _adopt(page: int = 10) -> Callable[[World], Command[Any]]:
+def _adopt(page: int = 10) -> Call:
     return lambda world: world.scripts.adopt("t", page, now_ms=NOW)
 
 

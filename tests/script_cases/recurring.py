@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from script_state import NOW, Case, State, World, after, job, tickets
+from script_state import NOW, Call, Case, State, World, after, job, tickets
 from tidemill.wire.command import Command
 from tidemill.wire.scripts import NewJobs
-
-Call = Callable[[World], Command[Any]]
 
 DAILY: State = {"recurring": {"daily": "definition"}, "occurrences": {"daily": NOW}}
 SHARED = NewJobs("q", "t", priority="low", result_ttl_ms=5, options=b"options")

@@ -1,49 +1,31 @@
-"""READY → EXPIRED in a queue that is over a limit; the enqueues that ask for it; and how old the oldest job is."""
+"""READY → EXPIRED in a queue that is over a limit; and how old the oldest job is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from script_state import HOUR, NOW, Case, State, World, after, job, tickets
+from script_state import HOUR, NOW, Call, Case, State, job, tickets
 from tidemill.errors import RemoteError
 from tidemill.wire import record
-from tidemill.wire.command import Command
-from tidemill.wire.scripts import Enqueued, Full, Fullness, NewJob, NewJobs, Pressed, Shed, Survey
+from tidemill.wire.scripts import Shed, Survey
 
 ERROR = record.write_error(RemoteError("shed", "dropped"))
 EVERY = 1000
 OVER: State = {"queue:q": {"limit": "2", "displace_low": "1", "displace_normal": "1"}, "watched": {"q": 0}}
 
 
-def _shed(page: int = 10) -> Callable[[World], Command[Any]]:
+def _shed(page: int = 10) -> Call:
     return lambda world: world.scripts.shed("q", page, EVERY, ERROR, now_ms=NOW)
-
-
-def _enqueue(*ids: str, **shared: Any) -> Callable[[World], Command[Any]]:
-    new = [NewJob(one, "", b"body") for one in ids]
-    return lambda world: world.scripts.enqueue(NewJobs("q", "t", **shared), new, now_ms=NOW, when_full="shed")
 
 
 def _gone(**fields: object) -> dict[str, str]:
     return job("expired", b=None, f=NOW, e="shed: dropped", **fields)
 
 
-def _ready(*names: str, **fields: object) -> State:
+def ready(*names: str, **fields: object) -> State:
     return {f"job:{name}": job("ready", **fields) for name in names}
 
 
-def _limited(**fields: object) -> State:
+def limited(**fields: object) -> State:
     return {"queues": {"q"}, "queue:q": {"known": "1", **{name: str(value) for name, value in fields.items()}}}
-
-
-def _aged(age_ms: int, seen_ms: int = NOW) -> State:
-    return _limited(limit_age_ms=1000, oldest=f"{age_ms} {seen_ms}")
-
-
-def _drain(rate: int) -> dict[str, int]:
-    """So many jobs of a million end in a second."""
-    return {"drained": 0, "drained_ms": NOW - 5, "drain_rate": rate}
 
 
 SHED = [
@@ -52,8 +34,8 @@ SHED = [
         "the lowest lane goes first, of a lane the oldest, and only as many as are too many",
         {
             **OVER,
-            **_ready("l", p="low", u="digest", w="p1", n=NOW + 5),
-            **_ready("a", "b", "c"),
+            **ready("l", p="low", u="digest", w="p1", n=NOW + 5),
+            **ready("a", "b", "c"),
             "unique:digest": "l",
             "expiring": {"l": NOW + 5},
             "ready:q:low": tickets("l", group=False),
@@ -64,7 +46,7 @@ SHED = [
             "queue:q": {"limit": "2", "displace_low": "0", "displace_normal": "0", "expired": "2", "shed": "2"},
             "job:l": _gone(p="low", u="digest", w="p1", n=NOW + 5),
             "job:a": _gone(),
-            **_ready("b", "c"),
+            **ready("b", "c"),
             "ready:q:low": tickets(),
             "ready:q:normal": tickets("b", "c"),
             "done:q": {"l": NOW + HOUR, "a": NOW + HOUR},
@@ -80,8 +62,8 @@ SHED = [
             "queue:q": {"limit": "1", "displace_low": "2"},
             "watched": {"q": 0},
             "job:r": job("running", p="low", l="w1"),
-            **_ready("a", "b"),
-            **_ready("l", p="low"),
+            **ready("a", "b"),
+            **ready("l", p="low"),
             "ready:q:low": tickets("r@w1", "l"),
             "ready:q:normal": tickets("a", "b"),
         },
@@ -89,7 +71,7 @@ SHED = [
         {
             "queue:q": {"limit": "1", "displace_low": "0", "expired": "1", "shed": "1"},
             "job:r": job("running", p="low", l="w1"),
-            **_ready("a", "b"),
+            **ready("a", "b"),
             "job:l": _gone(p="low"),
             "ready:q:low": tickets("r@w1"),
             "ready:q:normal": tickets("a", "b"),
@@ -104,14 +86,14 @@ SHED = [
         {
             "queue:q": {"limit": "1", "displace_low": "1", "displace_normal": "1"},
             "watched": {"q": 0},
-            **_ready("a", "b", "c"),
+            **ready("a", "b", "c"),
             "ready:q:normal": tickets("a", "b", "c"),
         },
         _shed(),
         {
             "queue:q": {"limit": "1", "displace_low": "0", "displace_normal": "0", "expired": "1", "shed": "1"},
             "job:a": _gone(),
-            **_ready("b", "c"),
+            **ready("b", "c"),
             "ready:q:normal": tickets("b", "c"),
             "done:q": {"a": NOW + HOUR},
             "events": ["shed a"],
@@ -124,7 +106,7 @@ SHED = [
         {
             "queue:q": {"limit": "1", "displace_normal": "3"},
             "watched": {"q": 0},
-            **_ready("a", "b", "c"),
+            **ready("a", "b", "c"),
             "ready:q:normal": tickets("a", "b", "c"),
         },
         _shed(page=1),
@@ -132,7 +114,7 @@ SHED = [
             "queue:q": {"limit": "1", "displace_normal": "2", "expired": "1", "shed": "1"},
             "watched": {"q": 0},
             "job:a": _gone(),
-            **_ready("b", "c"),
+            **ready("b", "c"),
             "ready:q:normal": tickets("b", "c"),
             "done:q": {"a": NOW + HOUR},
             "events": ["shed a"],
@@ -142,11 +124,11 @@ SHED = [
     Case(
         "shed",
         "there is room by now",
-        {**OVER, **_ready("a", "b"), "ready:q:normal": tickets("a", "b")},
+        {**OVER, **ready("a", "b"), "ready:q:normal": tickets("a", "b")},
         _shed(),
         {
             "queue:q": {"limit": "2", "displace_low": "0", "displace_normal": "0"},
-            **_ready("a", "b"),
+            **ready("a", "b"),
             "ready:q:normal": tickets("a", "b"),
         },
         Shed([], "jobs", more=False),
@@ -154,9 +136,9 @@ SHED = [
     Case(
         "shed",
         "a queue that is over its limit for other reasons loses nothing",
-        {"queue:q": {"limit": "1"}, "watched": {"q": 0}, **_ready("a", "b"), "ready:q:normal": tickets("a", "b")},
+        {"queue:q": {"limit": "1"}, "watched": {"q": 0}, **ready("a", "b"), "ready:q:normal": tickets("a", "b")},
         _shed(),
-        {"queue:q": {"limit": "1"}, **_ready("a", "b"), "ready:q:normal": tickets("a", "b")},
+        {"queue:q": {"limit": "1"}, **ready("a", "b"), "ready:q:normal": tickets("a", "b")},
         Shed([], "", more=False),
     ),
     Case(
@@ -169,8 +151,8 @@ SHED = [
             "job:elsewhere": job("ready", q="p"),
             "job:r": job("running", l="w1"),
             "job:text": "text",
-            **_ready("x", x=1),
-            **_ready("a", "b", "c"),
+            **ready("x", x=1),
+            **ready("a", "b", "c"),
             "ready:q:normal": tickets("none", "over", "elsewhere", "r", "text", "x", "a", "b", "c"),
         },
         _shed(),
@@ -180,9 +162,9 @@ SHED = [
             "job:elsewhere": job("ready", q="p"),
             "job:r": job("running", l="w1"),
             "job:text": "text",
-            **_ready("x", x=1),
+            **ready("x", x=1),
             "job:a": _gone(),
-            **_ready("b", "c"),
+            **ready("b", "c"),
             "ready:q:normal": tickets("b", "c", "r", "text", "x"),
             "done:q": {"a": NOW + HOUR},
             "events": ["shed a"],
@@ -195,13 +177,13 @@ SHED = [
         {
             "queue:q": {"limit_bytes": "20", "mean_bytes": "10", "displace_normal": "2"},
             "watched": {"q": 0},
-            **_ready("a", "b", "c", z=0),
+            **ready("a", "b", "c", z=0),
             "ready:q:normal": tickets("a", "b", "c"),
         },
         _shed(),
         {
             "queue:q": {"limit_bytes": "20", "mean_bytes": "10", "displace_normal": "0", "expired": "1", "shed": "1"},
-            **_ready("b", "c", z=0),
+            **ready("b", "c", z=0),
             "ready:q:normal": tickets("b", "c"),
             "events": ["shed a"],
         },
@@ -214,7 +196,7 @@ SHED = [
             "queue:q": {"limit_age_ms": "5000"},
             "watched": {"q": 0},
             "job:r": job("running", l="w1"),
-            **_ready("a", "b"),
+            **ready("a", "b"),
             "ready:q:high": tickets("r@w1", "a"),
             "ready:q:normal": tickets("b", group=False),
         },
@@ -223,7 +205,7 @@ SHED = [
             "queue:q": {"limit_age_ms": "5000", "oldest": f"{NOW - 1} {NOW}"},
             "watched": {"q": NOW + EVERY},
             "job:r": job("running", l="w1"),
-            **_ready("a", "b"),
+            **ready("a", "b"),
             "ready:q:high": tickets("r@w1", "a"),
             "ready:q:normal": tickets("b", group=False),
         },
@@ -235,7 +217,7 @@ SHED = [
         {
             "queue:q": {"limit_age_ms": "5000", "displace_normal": "1"},
             "watched": {"q": 0},
-            **_ready("a", "b"),
+            **ready("a", "b"),
             "ready:q:normal": tickets("a", "b"),
         },
         _shed(),
@@ -249,7 +231,7 @@ SHED = [
             },
             "watched": {"q": NOW + EVERY},
             "job:a": _gone(),
-            **_ready("b"),
+            **ready("b"),
             "ready:q:normal": tickets("b"),
             "done:q": {"a": NOW + HOUR},
             "events": ["shed a"],
@@ -267,9 +249,9 @@ SHED = [
     Case(
         "shed",
         "a queue whose limits are gone is watched no more, and keeps what it has",
-        {"queue:q": {"displace_high": "5"}, "watched": {"q": 0}, **_ready("a"), "ready:q:normal": tickets("a")},
+        {"queue:q": {"displace_high": "5"}, "watched": {"q": 0}, **ready("a"), "ready:q:normal": tickets("a")},
         _shed(),
-        {"queue:q": {"displace_high": "0"}, **_ready("a"), "ready:q:normal": tickets("a")},
+        {"queue:q": {"displace_high": "0"}, **ready("a"), "ready:q:normal": tickets("a")},
         Shed([], "", more=False),
     ),
     Case(
@@ -285,99 +267,10 @@ SHED = [
         "a limit by age is looked at from now on",
         {},
         lambda world: world.scripts.configure("q", {"limit_age_ms": "5000"}),
-        {**_limited(limit_age_ms=5000), "watched": {"q": 0}},
+        {**limited(limit_age_ms=5000), "watched": {"q": 0}},
         1,
         ("alarm", "control queues"),
     ),
 ]
 
-FULL = {**_limited(limit=2), "wheel:q": {"x": 1}, **_ready("b"), "ready:q:normal": tickets("b")}
-
-ENQUEUE = [
-    Case(
-        "enqueue",
-        "a job that may take another's place gets in, and the scheduler hears of it",
-        FULL,
-        _enqueue("a", priority="low"),
-        {
-            **FULL,
-            **_limited(limit=2, displace_low=1),
-            "watched": {"q": 0},
-            "job:a": job("ready", c=NOW, p="low"),
-            "ready:q:low": tickets("a", group=False),
-        },
-        Pressed(Fullness(1500, "jobs", 2, 2, None), [Enqueued("ready", "", "ready")]),
-        published=("alarm",),
-    ),
-    Case(
-        "enqueue",
-        "once, however many do so",
-        {**FULL, **_limited(limit=2, displace_normal=1), "watched": {"q": 0}},
-        _enqueue("a", "c"),
-        {
-            **FULL,
-            **_limited(limit=2, displace_normal=3),
-            "watched": {"q": 0},
-            "job:a": job("ready", c=NOW),
-            "job:c": job("ready", c=NOW),
-            "ready:q:normal": tickets("b", "a", "c"),
-        },
-        Pressed(Fullness(2000, "jobs", 2, 2, None), 2 * [Enqueued("ready", "", "ready")]),
-    ),
-    Case(
-        "enqueue",
-        "in the place of others as well no more than twice the limit",
-        FULL,
-        _enqueue("a", "c", "d"),
-        {**FULL, **_limited(limit=2, drained=0, drained_ms=NOW)},
-        Full(Fullness(2500, "jobs", 2, 2, None)),
-    ),
-    Case(
-        "enqueue",
-        "and a job that is delayed takes nobody's place",
-        FULL,
-        _enqueue("a", delay_ms=5),
-        {**FULL, **_limited(limit=2, drained=0, drained_ms=NOW)},
-        Full(Fullness(1500, "jobs", 2, 2, None)),
-    ),
-    Case(
-        "enqueue",
-        "a queue whose oldest job has waited for too long is full",
-        _aged(1001),
-        lambda world: world.scripts.enqueue(NewJobs("q", "t"), [NewJob("a", "", b"body")], now_ms=NOW),
-        after(_aged(1001), _limited(limit_age_ms=1000, oldest=f"1001 {NOW}", drained=0, drained_ms=NOW)),
-        Full(Fullness(1001, "age", 1001, 1000, None)),
-    ),
-    Case(
-        "enqueue",
-        "what was seen a while ago is not believed",
-        _aged(9000, NOW - 5001),
-        _enqueue("a"),
-        {**_aged(9000, NOW - 5001), "job:a": job("ready", c=NOW), "ready:q:normal": tickets("a", group=False)},
-        [Enqueued("ready", "", "ready")],
-    ),
-    Case(
-        "enqueue",
-        "from 85 % of the age on it says so",
-        _aged(850),
-        _enqueue("a"),
-        {**_aged(850), "job:a": job("ready", c=NOW), "ready:q:normal": tickets("a", group=False)},
-        Pressed(Fullness(850, "age", 850, 1000, None), [Enqueued("ready", "", "ready")]),
-    ),
-    *(
-        Case(
-            "enqueue",
-            f"it is young again {when}",
-            {**_limited(limit_age_ms=1000, oldest=f"1100 {NOW}", **_drain(rate)), "wheel:q": dict.fromkeys("wxyz", 1)},
-            lambda world: world.scripts.enqueue(NewJobs("q", "t"), [NewJob("a", "", b"body")], now_ms=NOW),
-            {**_limited(limit_age_ms=1000, oldest=f"1100 {NOW}", **_drain(rate)), "wheel:q": dict.fromkeys("wxyz", 1)},
-            Full(Fullness(1100, "age", 1100, 1000, until_room_ms)),
-        )
-        for when, rate, until_room_ms in (
-            ("when all is done, if that takes as long", 4_000, 1_000),
-            ("when its share of what waits is done", 10_000, 143),
-        )
-    ),
-]
-
-CASES = [*SHED, *ENQUEUE]
+CASES = [*SHED]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from script_state import HOUR, NOW, Case, State, World, but, job, tickets
-from tidemill import settings
-from tidemill.wire.command import Command
+from script_state import HOUR, NOW, Call, Case, State, but, job, tickets
 from tidemill.wire.scripts import QueueFigures, Survey
-
-Call = Callable[[World], Command[Any]]
 
 
 def _cancel(*ids: str) -> Call:
     return lambda world: world.scripts.cancel(ids, now_ms=NOW)
 
 
-def _over(state: str, **fields: object) -> dict[str, str]:
+def over(state: str, **fields: object) -> dict[str, str]:
     return but(but(job(state), f=NOW, b=None), **fields)
 
 
@@ -34,7 +27,7 @@ CANCEL = [
         },
         _cancel("a"),
         {
-            "job:a": _over("cancelled", d=NOW + 5, u="digest", w="p1", n=NOW + 9),
+            "job:a": over("cancelled", d=NOW + 5, u="digest", w="p1", n=NOW + 9),
             "wheel:q": {"b": NOW + 6},
             "agenda": {"q": NOW + 5},
             "done:q": {"a": NOW + HOUR},
@@ -50,7 +43,7 @@ CANCEL = [
         {"job:a": job("scheduled", y="nobody knows t"), "wheel:q": {"a": NOW}, "parked:t": {"a": 1, "b": 2}},
         _cancel("a"),
         {
-            "job:a": _over("cancelled"),
+            "job:a": over("cancelled"),
             "parked:t": {"b": 2},
             "done:q": {"a": NOW + HOUR},
             "queue:q": {"cancelled": "1"},
@@ -88,12 +81,12 @@ CANCEL = [
         },
         _cancel("a", "over", "gone", "text", "strange", "nowhere", "b"),
         {
-            "job:a": _over("cancelled"),
+            "job:a": over("cancelled"),
             "job:over": job("succeeded"),
             "job:text": "text",
             "job:strange": job("flying"),
             "job:nowhere": job("ready", q=None),
-            "job:b": _over("cancelled"),
+            "job:b": over("cancelled"),
             "done:q": {"a": NOW + HOUR, "b": NOW + HOUR},
             "queue:q": {"cancelled": "2"},
             "events": ["cancel a b"],
@@ -172,117 +165,6 @@ CONFIGURE = [
     ),
 ]
 
-
-def _expire(page: int = 10) -> Call:
-    return lambda world: world.scripts.expire(page, now_ms=NOW)
-
-
-EXPIRE = [
-    Case(
-        "expire",
-        "jobs that wait end when their time is over, and not before",
-        {
-            "expiring": {"a": NOW, "b": NOW - 1, "c": NOW + 1},
-            "job:a": job("scheduled", n=NOW, u="digest", y="nobody knows t"),
-            "job:b": job("ready", n=NOW - 1, w="p1"),
-            "job:c": job("ready", n=NOW + 1),
-            "wheel:q": {"a": NOW + 5, "x": NOW + 6},
-            "agenda": {"q": NOW + 5},
-            "parked:t": {"a": 1},
-            "unique:digest": "a",
-            "ready:q:normal": tickets("b", "c"),
-        },
-        _expire(),
-        {
-            "expiring": {"c": NOW + 1},
-            "job:a": _over("expired", n=NOW, u="digest"),
-            "job:b": _over("expired", n=NOW - 1, w="p1"),
-            "job:c": job("ready", n=NOW + 1),
-            "wheel:q": {"x": NOW + 6},
-            "agenda": {"q": NOW + 5},
-            "ready:q:normal": tickets("b", "c"),
-            "done:q": {"a": NOW + HOUR, "b": NOW + HOUR},
-            "queue:q": {"expired": "2"},
-            "events": ["expire b a"],
-        },
-        (2, 2),
-        ("waiter:p1 b",),
-    ),
-    Case(
-        "expire",
-        "a page leaves the rest",
-        {"expiring": {"a": 1, "b": 2}, "job:a": job("ready", z=0), "job:b": job("ready")},
-        _expire(page=1),
-        {"expiring": {"b": 2}, "job:b": job("ready"), "queue:q": {"expired": "1"}, "events": ["expire a"]},
-        (1, 1),
-    ),
-    Case(
-        "expire",
-        "what runs, is over, unknown or corrupt only leaves the index",
-        {
-            "expiring": {"running": 1, "over": 2, "gone": 3, "text": 4, "nowhere": 5},
-            "job:running": job("running"),
-            "job:over": job("dead"),
-            "job:text": "text",
-            "job:nowhere": job("ready", q=None),
-        },
-        _expire(),
-        {
-            "job:running": job("running"),
-            "job:over": job("dead"),
-            "job:text": "text",
-            "job:nowhere": job("ready", q=None),
-        },
-        (5, 0),
-    ),
-    Case("expire", "nothing expires", {}, _expire(), {}, (0, 0)),
-]
-
-
-def _sweep(place: str, page: int = 10, *queues: str) -> Call:
-    return lambda world: world.scripts.sweep(place, queues or ("q",), page, now_ms=NOW)
-
-
-SWEEP = [
-    Case(
-        "sweep",
-        "finished records go at their time",
-        {"done:q": {"a": NOW, "b": NOW + 1}, "job:a": job("succeeded"), "job:b": job("succeeded")},
-        _sweep("finished"),
-        {"done:q": {"b": NOW + 1}, "job:b": job("succeeded")},
-        1,
-    ),
-    Case(
-        "sweep",
-        "dead letters go at their age",
-        {
-            "dead:q": {"a": NOW - settings.DEAD_TTL_MS, "b": NOW - settings.DEAD_TTL_MS + 1},
-            "job:a": job("dead"),
-            "job:b": job("dead"),
-        },
-        _sweep("dead"),
-        {"dead:q": {"b": NOW - settings.DEAD_TTL_MS + 1}, "job:b": job("dead")},
-        1,
-    ),
-    Case(
-        "sweep",
-        "a page is not exceeded over all queues",
-        {"done:q": {"a": 1, "b": 2}, "done:p": {"c": 1, "d": 2}},
-        _sweep("finished", 3, "q", "p"),
-        {"done:p": {"d": 2}},
-        3,
-    ),
-    Case(
-        "sweep",
-        "a record that is not over stays, whatever its place says; one of another type goes",
-        {"done:q": {"a": 1, "b": 2}, "job:a": job("running"), "job:b": "text"},
-        _sweep("finished"),
-        {"job:a": job("running")},
-        2,
-    ),
-    Case("sweep", "nothing is finished", {}, _sweep("finished"), {}, 0),
-]
-
 MEASURE = [
     Case(
         "measure",
@@ -353,4 +235,4 @@ SURVEY = [
     ),
 ]
 
-CASES = [*CANCEL, *WATCH, *CONFIGURE, *EXPIRE, *SWEEP, *MEASURE, *SURVEY]
+CASES = [*CANCEL, *WATCH, *CONFIGURE, *MEASURE, *SURVEY]

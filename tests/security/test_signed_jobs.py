@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
 from tidemill import InvalidInput, Job, Retry, Tidemill, current_job
@@ -201,8 +201,7 @@ def test_a_forged_dead_letter_is_not_signed_for_whoever_forged_it(make: MakeMill
     mill, keyless = make(new=NEW), make()
     changed, plain = mill.enqueue("fails"), keyless.enqueue("add", 1, 2)
     with running_worker(mill):
-        for job in (changed, plain):
-            eventually(lambda job=job: job.refresh().state == "dead", "it failed", SECONDS)  # type: ignore[misc]
+        eventually_each((changed, plain), lambda job: job.refresh().state == "dead", "it failed", SECONDS)
     server.client.hset(record(server, changed), "t", "steal")
     with pytest.raises(InvalidInput, match="can't be signed anew: its signature does not match"):
         mill.dead_letters.retry(changed.id, args=[1, 2])

@@ -25,6 +25,8 @@ from tidemill.wire.signing import (
     signing_of,
 )
 
+pytestmark = pytest.mark.once
+
 OLD, NEW = b"o" * 32, b"n" * 32
 JOB = Signable("images", "images.thumbnail", "0KJH2J3H4J5H6", b"\x81\xaatimeout_ms\xcd\x03\xe8")
 PAYLOAD = pack([["cat.jpg"], {"size": 64}])

@@ -40,6 +40,7 @@ QUEUE: Final = "measured"
 DEADLINE_SECONDS: Final = 2.0
 SYNC_PRODUCERS: Final = 3
 ASYNC_PRODUCERS: Final = 2
+# For how long jobs are enqueued before the fault and after the failover: nothing else ends these waits.
 BEFORE_SECONDS: Final = 1.0
 AFTER_SECONDS: Final = 2.0
 # How long the primary goes on without its replicas, before it is killed.

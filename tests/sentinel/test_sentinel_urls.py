@@ -11,6 +11,8 @@ import pytest
 from tidemill import InvalidInput, Tidemill
 from tidemill.sentinel_url import SentinelUrl
 
+pytestmark = pytest.mark.once
+
 
 def test_hosts_name_and_database_are_read() -> None:
     read = SentinelUrl.read("redis+sentinel://user:pa%40ss@one:26379,two:26380,three/tide.main/3?client_name=app")

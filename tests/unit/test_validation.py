@@ -32,7 +32,7 @@ def test_durations_in_milliseconds(seconds: float | timedelta, milliseconds: int
     assert validation.duration_ms("delay", seconds) == milliseconds
 
 
-@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
 def test_an_instant_is_never_rounded_down(when: datetime) -> None:
     late = timedelta(milliseconds=validation.instant_ms("when", when)) - (when - datetime(1970, 1, 1, tzinfo=UTC))
     assert timedelta(0) <= late < timedelta(milliseconds=1)
@@ -119,7 +119,7 @@ WRONG_RETRIES: list[tuple[dict[str, Any], str]] = [
     ({"until": True}, "Retry.until must be a timedelta or a number of seconds, not True"),
     ({"until": 0}, "Retry.until must be more than 0 to 3660 days, not 0"),
     ({"until": timedelta(seconds=-1)}, "Retry.until must be more than 0 to 3660 days, not "),
-    ({"until": datetime(2030, 1, 1)}, "Retry.until must know its time zone"),  # noqa: DTZ001
+    ({"until": datetime(2030, 1, 1)}, "Retry.until must know its time zone"),  # noqa: DTZ001 - a naive one is refused
     ({"until": datetime(3030, 1, 1, tzinfo=UTC)}, "is more than 3660 days ahead"),
     # Contradictions.
     ({"until": 0.5, "base": 1}, "Retry.until 0.5 is over before a second attempt can begin, which is 0.5 s after"),

@@ -27,6 +27,8 @@ from tidemill.errors import InvalidInput, PayloadTooLarge, UnserializableValue
 from tidemill.names import module_name, type_name
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec, pack, unpack
 
+pytestmark = pytest.mark.once
+
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypeCheckers
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from tidemill.errors import CorruptRecord
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec, pack, unpack
 
+pytestmark = pytest.mark.once
+
 # MessagePack's own conformance cases, kept beside the checkout.
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "codec" / "msgpack-test-suite.json"
 

@@ -20,6 +20,8 @@ from tidemill.wire.bounds import MAX_PARTS
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec, pack, unpack
 from tidemill.wire.extensions import DATACLASS, DATE, DECIMAL, FROZENSET, SET, TIMEDELTA, TUPLE, UUID_BYTES
 
+pytestmark = pytest.mark.once
+
 # What is read of a whole body may take: a list of small numbers, at 36 bytes for each of its 262,144, takes the most.
 MAX_PEAK_BYTES = 48 * MAX_PAYLOAD_BYTES
 

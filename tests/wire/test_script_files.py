@@ -12,6 +12,8 @@ from tidemill.wire import keys, record
 from tidemill.wire.script import DIRECTORY, load, names
 from tidemill.wire.scripts import Scripts
 
+pytestmark = pytest.mark.once
+
 FILES = sorted(DIRECTORY.glob("*.lua"))
 PIECES = sorted((DIRECTORY / "lib").glob("*.lua"))
 # Script-local words of one letter that name no field of a record.

@@ -121,6 +121,7 @@ def _records(state: State) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key.partition(":")[0] in ("job", "unique")}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_no_script_leaves_a_job_without_its_place(case: Case) -> None:
     assert without_place(case.after) <= without_place(case.before)

@@ -9,6 +9,8 @@ import pytest
 
 from servers import Server
 from tidemill import Tidemill
+from tidemill_consumers import settings
+from tidemill_scheduler import settings as scheduler_settings
 from worker import jobs_app
 from worker.processes import TESTS
 
@@ -28,3 +30,15 @@ def own_server() -> Iterator[Server]:
     found = Server(None, "--appendfsync", "always")
     yield found
     found.close()
+
+
+@pytest.fixture
+def keep_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor alone: jobs that wait behind a long one are not handed back to the server."""
+    monkeypatch.setattr(settings, "HAND_BACK_MS", 60_000)
+
+
+@pytest.fixture
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases of these tests are shorter than the time in which an idle scheduler looks for new ones."""
+    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)

@@ -17,7 +17,8 @@ from servers import Server
 from tidemill import Retry, Tidemill
 from tidemill.wire.command import Command
 from tidemill_consumers.settings import WorkerSettings
-from tidemill_scheduler import settings as scheduler_settings
+
+pytestmark = pytest.mark.usefixtures("look_often")
 
 LEASE = WorkerSettings(concurrency=1, lease_ms=1_000)
 WAIT_SECONDS = 30.0
@@ -35,12 +36,6 @@ class DeadlyProxy(Proxy):
     def _meet(self, connection: Any, request: bytes) -> bytes:
         connection.is_silent = connection.is_silent or self.requests > 0
         return super()._meet(connection, request)
-
-
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lease is shorter than the time in which an idle scheduler looks for new ones."""
-    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
 
 
 @pytest.fixture

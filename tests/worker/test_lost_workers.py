@@ -11,21 +11,17 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
-from tidemill import Job, JobCancelled, JobFailed, Tidemill, current_job
+from tidemill import JobFailed, Tidemill, current_job
 from tidemill_consumers import settings
-from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS, WorkerSettings
+from tidemill_consumers.settings import WorkerSettings
 from tidemill_scheduler import settings as scheduler_settings
 from worker import jobs_app
 from worker.processes import ALONE, APP, lines, running
 
+pytestmark = pytest.mark.usefixtures("look_often")
+
 SHORT_LEASE = WorkerSettings(concurrency=4, lease_ms=600)
 LEASE = "--lease=1"
-
-
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of the tests are shorter than the time in which an idle scheduler looks for new ones."""
-    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
 
 
 def take_for_dead(server: Server, mill: Tidemill, incarnation: str) -> None:
@@ -64,150 +60,6 @@ def test_a_job_that_kills_its_workers_is_buried(app: Tidemill, tmp_path: Path, m
         assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
     assert app.inspect.queue("default").dead == 1
     assert (poison.attempt, poison.record.attempt) == (1, 3)
-
-
-def suspect(server: Server, mill: Tidemill, job: Job[object], offers: int = 0) -> None:
-    """As the record is after its worker has died twice, and after so many workers were too busy for it."""
-    server.client.hset(mill.client.scripts.keys.job(job.id), mapping={"k": SUSPECT_CRASHES, "v": offers, "a": offers})
-
-
-def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: Server) -> None:
-    lock = threading.Lock()
-    running_now: list[str] = []
-    seen: dict[str, list[str]] = {}
-
-    @mill.task()
-    def run(name: str) -> None:
-        with lock:
-            running_now.append(name)
-        threading.Event().wait(0.02)
-        with lock:
-            seen[name] = list(running_now)
-        threading.Event().wait(0.02)
-        with lock:
-            running_now.remove(name)
-
-    jobs = [run.enqueue(f"{number}") for number in range(4)]
-    suspects = [run.enqueue("suspect"), run.enqueue("another")]
-    jobs += [run.enqueue(f"{number}") for number in range(4, 8)]
-    for job in suspects:
-        suspect(server, mill, job, offers=SUSPECT_OFFERS)
-    with running_worker(mill, WorkerSettings(concurrency=4)):
-        for job in [*jobs, *suspects]:
-            job.result(timeout=10)
-    assert seen["suspect"] == ["suspect"]
-    assert seen["another"] == ["another"]
-    assert any(len(names) > 1 for names in seen.values())
-
-
-def test_a_busy_worker_leaves_a_suspect_to_one_that_is_idle(
-    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
-    release, started = threading.Event(), threading.Event()
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
-
-    @mill.task()
-    def run() -> None: ...
-
-    with running_worker(mill, WorkerSettings(concurrency=4)):
-        blocking = block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        job = run.enqueue()
-        suspect(server, mill, job)
-        mill.inspect.resume("default")
-        eventually(lambda: job.refresh().state == "scheduled", "it was put off")
-        assert "waits for one that is idle" in job.record.parked
-        with running_scheduler(mill), running_worker(mill, WorkerSettings(concurrency=4)):
-            job.result(timeout=20)
-        assert job.attempt == 1
-        release.set()
-        blocking.result(timeout=10)
-
-
-def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill: Tidemill, server: Server) -> None:
-    release, started = threading.Event(), threading.Event()
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
-
-    @mill.task()
-    def run() -> None:
-        raise AssertionError("it ran")
-
-    with running_worker(mill, WorkerSettings(concurrency=4)) as worker:
-        blocking = block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        cancelled, returned = run.enqueue(), run.enqueue()
-        for job in (cancelled, returned):
-            suspect(server, mill, job, offers=SUSPECT_OFFERS)
-        mill.inspect.resume("default")
-        eventually(lambda: returned.refresh().state == "running", "it waits in the worker")
-        cancelled.cancel()
-        with pytest.raises(JobCancelled):
-            cancelled.result(timeout=10)
-        threading.Timer(0.1, release.set).start()
-        worker.stop(grace_seconds=10)
-    assert blocking.refresh().state == "succeeded"
-    assert returned.refresh().state == "ready"
-    assert returned.attempt == 0
-
-
-def test_a_suspect_that_waits_to_be_alone_is_not_blamed_for_what_kills_its_worker(
-    app: Tidemill, server: Server, tmp_path: Path
-) -> None:
-    journal, release = tmp_path / "journal", tmp_path / "release"
-    with running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker:
-        neighbour = jobs_app.hold.enqueue(str(journal), str(release))
-        eventually(lambda: lines(journal), "the neighbour runs")
-        app.inspect.pause("default")
-        job = jobs_app.hold.enqueue(str(journal), str(release))
-        suspect(server, app, job, offers=SUSPECT_OFFERS)
-        app.inspect.resume("default")
-        eventually(lambda: job.refresh().state == "running", "it waits in the worker")
-        worker.send(signal.SIGKILL)
-        worker.wait()
-    with running_scheduler(app):
-        eventually(
-            lambda: job.refresh().state == "ready" and neighbour.refresh().state == "ready", "both are recovered"
-        )
-    assert (job.record.crashes, neighbour.record.crashes) == (SUSPECT_CRASHES, 1)
-    with (
-        running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker,
-        running_scheduler(app),
-    ):
-        eventually(lambda: len(lines(journal)) == 2, "one of them runs")
-        release.touch()
-        assert {neighbour.result(timeout=20), job.result(timeout=20)} >= {"attempt 2"}
-    assert len(lines(journal)) == 3
-
-
-def test_a_suspect_that_runs_alone_is_blamed(app: Tidemill, server: Server, tmp_path: Path) -> None:
-    journal, release = tmp_path / "journal", tmp_path / "release"
-    with running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker:
-        first = jobs_app.hold.enqueue(str(journal), str(release))
-        eventually(lambda: lines(journal), "the neighbour runs")
-        app.inspect.pause("default")
-        job = jobs_app.hold.enqueue(str(journal), str(tmp_path / "never"))
-        suspect(server, app, job, offers=SUSPECT_OFFERS)
-        app.inspect.resume("default")
-        eventually(lambda: job.refresh().state == "running", "it waits in the worker")
-        release.touch()
-        first.result(timeout=20)
-        eventually(lambda: len(lines(journal)) == 2, "it runs")
-        worker.send(signal.SIGKILL)
-        worker.wait()
-    with running_scheduler(app):
-        eventually(lambda: job.refresh().state == "ready", "it is recovered")
-    assert job.record.crashes == SUSPECT_CRASHES + 1
 
 
 def test_a_job_that_was_delivered_to_a_dead_workers_last_read_is_recovered(

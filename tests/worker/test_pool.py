@@ -15,6 +15,8 @@ from tidemill_consumers.executors.pool import Pool
 from tidemill_consumers.outcomes import Outcome, Succeeded
 from tidemill_consumers.run import Run
 
+pytestmark = pytest.mark.once
+
 
 def run_of(job_id: str) -> Run:
     taken = Taken(job_id, "q", 1, "1-1", 1, 0, "t", b"", b"", 0, 0, 0, "", b"", "w")

@@ -8,6 +8,8 @@ from tidemill.errors import RemoteError
 from tidemill_consumers.outcomes import Cancelled, Dead, Outcome, Parked, Released, Retried, Succeeded
 from tidemill_consumers.settlement import event_of
 
+pytestmark = pytest.mark.once
+
 ERROR = RemoteError("ValueError", "no")
 
 

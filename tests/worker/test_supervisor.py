@@ -16,16 +16,12 @@ from tidemill_scheduler import settings as scheduler_settings
 from worker import jobs_app
 from worker.processes import ALONE, APP, is_alive, lines, running
 
+pytestmark = pytest.mark.usefixtures("look_often")
+
 LEASE_SECONDS = 1.0
 SUPERVISED = ("worker", APP, f"--lease={LEASE_SECONDS}")
 # No test waits for the end of such a lease.
 LONG_LEASE = ("worker", APP, "--lease=300")
-
-
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of the tests are shorter than the time in which an idle scheduler looks for new ones."""
-    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
 
 
 def workers(mill: Tidemill) -> dict[int, str]:

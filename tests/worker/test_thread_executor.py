@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_worker
 from tidemill import JobCancelled, JobFailed, Retry, Tidemill, current_job
 from tidemill_consumers.settings import WorkerSettings
@@ -113,8 +113,7 @@ def test_a_timeout_that_races_with_the_end_of_the_job_hits_nothing_else(mill: Ti
         tight = short.using(timeout=0.002)
         jobs = [tight.enqueue(chance.uniform(0.0005, 0.0035)) for _ in range(300)]
         eventually(lambda: mill.inspect.queue("default").counters.get("dead", "0") != "0", "some ran too long")
-        for job in jobs:
-            eventually(lambda job=job: job.refresh().state in ("succeeded", "dead"), "it is over")  # type: ignore[misc]
+        eventually_each(jobs, lambda job: job.refresh().state in ("succeeded", "dead"), "it is over")
         assert short.enqueue(0).result(timeout=10) == 0
         assert {job.error.type for job in jobs if job.error} == {"TimeoutError"}
         eventually(lambda: not worker.running_ids(), "nothing is left over")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_fleet, running_scheduler, running_worker
 from tidemill import JobCancelled, Tidemill
 from tidemill.wire.scripts import Taken
@@ -49,8 +49,7 @@ def test_it_runs_at_once_when_a_worker_comes_that_knows_the_task(url: str, monke
     with old_fleet(url) as old, new_fleet(url) as new, running_scheduler(old):
         with running_worker(old):
             jobs = [old.enqueue("new", number) for number in range(5)]
-            for job in jobs:
-                eventually(lambda job=job: job.refresh().state == "scheduled", "it was put off")  # type: ignore[misc]
+            eventually_each(jobs, lambda job: job.refresh().state == "scheduled", "it was put off")
         with running_worker(new):
             assert [job.result(timeout=10) for job in jobs] == list(range(5))
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from tidemill.wire.scripts import Taken
@@ -109,10 +108,14 @@ class ChildProcess:
         """What has not begun, and does not any more, unless it is given again."""
         return {number: self.runs.pop(number) for number in self._permits.take_back()}
 
-    def give_again(self, runs: Mapping[int, Run]) -> None:
-        """Of what was taken back since the last `send`, in the same order."""
-        self.runs.update(runs)
-        self._permits.give(runs)
+    def take_back_but_begun(self) -> dict[int, Run]:
+        """`take_back`, but it keeps a run that was said to have begun."""
+        taken = self.take_back()
+        first = next(iter(taken), None)
+        if first is not None and taken[first] is self.begun:
+            self.runs[first] = taken.pop(first)
+            self._permits.give([first])
+        return taken
 
     def leave(self) -> None:
         """It has run all that it was given, and ends."""
@@ -125,6 +128,14 @@ class ChildProcess:
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+    def why_it_went(self) -> str:
+        """Of one that is there no more: what it was doing, in words."""
+        if not self.is_up:
+            return "did not start"
+        if self.first is not None:
+            return "interrupted" if self.first.is_stopped() else "died in a job"
+        return "recycled" if self.is_leaving else "died"
 
     def end(self) -> int:
         """Kills it if it does not end by itself; returns how it ended, as `Popen.returncode` does."""

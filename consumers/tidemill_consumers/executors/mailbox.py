@@ -6,6 +6,10 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+R = TypeVar("R")
 
 
 class Mailbox:
@@ -26,6 +30,20 @@ class Mailbox:
         """The thread makes this call soon."""
         self._calls.append(call)
         self.wake()
+
+    def ask(self, call: Callable[[], R], seconds: float) -> R | None:
+        """What the call returned that the thread has made. None: it did not come to it in time, and never makes it."""
+        answer = Future[R]()
+
+        def make() -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(call())
+
+        self.post(make)
+        try:
+            return answer.result(seconds)
+        except TimeoutError:  # it is busy, or has died
+            return None if answer.cancel() else answer.result()
 
     def wake(self) -> None:
         """Of many in a row only the first costs a system call."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from concurrent.futures import Future
 from typing import Final
 
 from tidemill import telemetry
@@ -64,17 +63,7 @@ class ProcessExecutor:
 
     def withdraw(self) -> list[Run]:
         """What waits, here or in a child."""
-        answer = Future[list[Run]]()
-
-        def give() -> None:
-            if answer.set_running_or_notify_cancel():  # else nobody would take what is withdrawn
-                answer.set_result(self._withdraw())
-
-        self._mailbox.post(give)
-        try:
-            return answer.result(_ANSWER_SECONDS)
-        except TimeoutError:  # it is busy, or has died, which the host knows
-            return [] if answer.cancel() else answer.result()
+        return self._mailbox.ask(self._withdraw, _ANSWER_SECONDS) or []
 
     def interrupt(self, run: Run, why: Interrupt) -> None:
         self._mailbox.post(lambda: self._interrupt(run))
@@ -201,12 +190,7 @@ class ProcessExecutor:
         busiest = self._children.busiest()
         if busiest is None:
             return
-        taken = busiest.take_back()
-        first = next(iter(taken.items()), None)
-        if first is not None and first[1] is busiest.begun:
-            busiest.give_again(dict([first]))
-            del taken[first[0]]
-        self._waiting.extendleft(reversed(taken.values()))
+        self._waiting.extendleft(reversed(busiest.take_back_but_begun().values()))
 
     def _withdraw(self) -> list[Run]:
         withdrawn = [run for one in self._children for run in one.take_back().values()]
@@ -287,7 +271,7 @@ class ProcessExecutor:
         self._children.remove(one)
         taken = one.take_back()
         running = [*one.runs.values()]  # one at most
-        code = self._end(one, _why(one))
+        code = self._end(one, one.why_it_went())
         for run in running:
             self._finish(run, pipeline.child_died(run, how_it_ended(code)))
         one.runs.clear()
@@ -316,12 +300,3 @@ class ProcessExecutor:
 
 def _stopped(run: Run) -> Outcome:
     return pipeline.classify(run, RuntimeError("interrupted"))
-
-
-def _why(one: ChildProcess) -> str:
-    """It has gone."""
-    if not one.is_up:
-        return "did not start"
-    if one.first is not None:
-        return "interrupted" if one.first.is_stopped() else "died in a job"
-    return "recycled" if one.is_leaving else "died"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 import time
 from asyncio import wrap_future
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
 from tidemill import telemetry
+from tidemill.breakers import blocks
 from tidemill.breakers.settings import BreakerSettings
 from tidemill.breakers.standing import UNKNOWN, Standing, heard, probing, recovered, tripped
 from tidemill.context import CURRENT
@@ -253,20 +251,20 @@ class Breaker:
     # -- blocks and functions -----------------------------------------------------------------------------------
 
     def __enter__(self) -> None:
-        _enter(None if self._is_jobs_own() else self.begin())
+        blocks.enter(None if self._is_jobs_own() else self.begin())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _leave(self, error)
+        blocks.leave(self, error)
 
     async def __aenter__(self) -> None:
-        _enter(None if self._is_jobs_own() else await self.abegin())
+        blocks.enter(None if self._is_jobs_own() else await self.abegin())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _leave(self, error)
+        blocks.leave(self, error)
 
     def _is_jobs_own(self) -> bool:
         """The job that runs here is the call already. Raises BreakerOpen if it would not be let through now."""
@@ -280,33 +278,4 @@ class Breaker:
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Decorates a plain or an async function: each of its calls is one through the breaker."""
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def guarded_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
-                async with self:
-                    return await cast(Any, function)(*args, **kwargs)
-
-            return cast(Callable[P, R], guarded_coroutine)
-
-        @functools.wraps(function)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            with self:
-                return function(*args, **kwargs)
-
-        return guarded
-
-
-# The blocks that this thread or task is in, the innermost last: one breaker may be entered by many at once.
-_blocks: ContextVar[tuple[tuple[Call | None, float], ...]] = ContextVar("tidemill_breaker_blocks", default=())
-
-
-def _enter(call: Call | None) -> None:
-    _blocks.set((*_blocks.get(), (call, time.monotonic())))
-
-
-def _leave(breaker: Breaker, error: BaseException | None) -> None:
-    *outer, (call, began) = _blocks.get()
-    _blocks.set(tuple(outer))
-    if call is not None:
-        call.ended("succeeded" if error is None else breaker.judge(error), time.monotonic() - began)
+        return blocks.decorated(self, function)

@@ -11,6 +11,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill import settings, telemetry
@@ -82,7 +83,7 @@ class Exchange:
                     self._attempt(self._read_all)
                 continue
             command, answered = item
-            answered(None if self._is_away else self._attempt(lambda command=command: self._link.run(command)))  # type: ignore[misc]
+            answered(None if self._is_away else self._attempt(partial(self._link.run, command)))
         self._give_up_the_rest()
 
     def _give_up_the_rest(self) -> None:
