@@ -28,6 +28,7 @@ class Report:
     failures: Sequence[Failure]
     place: Mapping[str, object]
     remarks: Sequence[str]
+    seconds: Mapping[str, float]
 
     @classmethod
     def of(cls, bench: Bench, results: Sequence[Result]) -> Report:
@@ -37,6 +38,7 @@ class Report:
             [result for result in results if isinstance(result, Failure)],
             _place(bench),
             list(bench.messages),
+            dict(bench.seconds),
         )
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -54,11 +56,16 @@ class Report:
         """The same as a table of a page."""
         lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS)), *(_line(row) for row in self.rows())]
         notes = [f"- {note}" for note in self.notes()]
-        return "\n".join([self.summary(), "", *lines, *(["", *notes] if notes else [])])
+        return "\n".join([self.summary(), "", *lines, "", *notes])
 
     def notes(self) -> list[str]:
         notes = [f"{figure.name}: {figure.note}" for figure in self.figures if figure.note]
-        return notes + [f"{failure.name} failed: {failure.reason}" for failure in self.failures]
+        return [*notes, *(f"{failure.name} failed: {failure.reason}" for failure in self.failures), self.duration()]
+
+    def duration(self) -> str:
+        """Of the run, and of each measurement in it."""
+        each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.seconds.items())
+        return f"the run took {sum(self.seconds.values()):.0f} s: {each or 'nothing'}"
 
     def summary(self) -> str:
         """Where and when this was measured."""
@@ -72,6 +79,7 @@ class Report:
                 "plots": [asdict(one) for one in self.plots],
                 "failures": [asdict(one) for one in self.failures],
                 "remarks": list(self.remarks),
+                "seconds": dict(self.seconds),
             },
             indent=1,
         )

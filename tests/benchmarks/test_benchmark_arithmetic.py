@@ -235,6 +235,13 @@ def test_a_measurement_that_failed_stands_in_the_table() -> None:
     assert report.rows() == [("drain", "failed", "", "", "", "", "no")]
 
 
+def test_a_report_says_how_long_the_run_took_and_each_measurement_of_it() -> None:
+    bench = Bench()
+    bench.seconds.update(drain=60.4, idle=34.2)
+    assert Report.of(bench, []).duration() == "the run took 95 s: drain 60, idle 34"
+    assert "- the run took 95 s: drain 60, idle 34" in Report.of(bench, []).markdown()
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(31_234, "31,200"), (999.6, "1,000"), (0.12345, "0.123"), (265, "265"), (0, "0")]
 )
