@@ -55,7 +55,7 @@ def _begin_writing() -> None:
 
 def _forget() -> None:
     """In a process that was forked: the notes are its parent's, which writes them."""
-    global _is_writing, _lock  # noqa: PLW0603 - there is one process
+    global _is_writing, _lock
     _is_writing, _lock = False, threading.Lock()
     _rows.clear()
 
