@@ -130,7 +130,7 @@ mutants: setup ## Planted bugs, each of which a layer must catch
 # The figures of a full run stand in docs/performance.md. ONLY="drain idle" measures these alone; JOBS=1000000 is the
 # largest backlog.
 BENCH = PYTHONPATH=tests $(BIN)/python -m benchmarks --server $(SERVER) $(addprefix --only=,$(ONLY))
-bench: bench-setup ## Benchmarks beside their limits and the peers, in ten to fifteen minutes: ONLY="drain idle"
+bench: bench-setup ## Benchmarks beside their limits and the peers, in less than ten minutes: ONLY="drain idle"
 	$(if $(filter command line,$(origin JOBS)),JOBS=$(JOBS)) $(BENCH) \
 		$(if $(ONLY),,--plots docs/images --markdown docs/performance.md)
 

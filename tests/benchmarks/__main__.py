@@ -72,7 +72,8 @@ def _results(bench: Bench, chosen: Iterable[tuple[str, Measurement]]) -> Iterabl
         except Exception as error:  # noqa: BLE001 - the other measurements are made all the same
             bench.say(f"{name} failed: {error!r}")
             yield Failure(name, f"{type(error).__name__}: {error}")
-        print(f"{name}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+        bench.seconds[name] = time.monotonic() - began
+        print(f"{name}: {bench.seconds[name]:.1f} s", file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import chain
 from random import Random
 from typing import Any, Final
 
@@ -26,8 +24,10 @@ from tidemill.wire.keys import Keys
 from tidemill.wire.scripts import NewJob, NewJobs, Scripts
 
 QUEUE: Final = "default"
-# Jobs of one call while the backlog is filled: fewer calls, still short ones.
-FILL_CHUNK: Final = 1_000
+# While the backlog is filled: so many jobs are due at one time, and a call makes those of so many times.
+FILL_JOBS: Final = 1_000
+FILL_TIMES: Final = 10
+MODEL: Final = "bench:model"
 # As in production: see ENQUEUE_CHUNK_JOBS and PROMOTE_BATCH.
 BATCH: Final = 200
 # Calls of each kind in one measurement: 4,000 jobs, fewer than the smallest backlog has.
@@ -35,12 +35,30 @@ CALLS: Final = 20
 # The backlog is due in the far future, so that nobody's clock matters.
 FIRST_DUE_MS: Final = 4_000_000_000_000
 SPREAD_MS: Final = 86_400_000
-PRODUCERS: Final = 2
 # Nobody takes what is promoted, and there is to be room for it.
 HIGH_WATER_JOBS: Final = 1_000_000_000
 SCRIPTS: Final = Scripts(Keys())
 # Commands of the measurement itself.
 OUTSIDE: Final = ("cmdstat_info", "cmdstat_config", "cmdstat_script")
+
+# Copies a delayed job's record, and gives each copy a place: what enqueueing leaves behind, for half of the server's
+# time. Their ids are numbers.
+# KEYS  1 record  2 wheel
+# ARGV  1 first number  2 jobs due at each time  3 where the keys of records begin, then due times in ms
+COPY: Final = """#!lua
+local number = tonumber(ARGV[1])
+for i = 4, #ARGV do
+  local places = {}
+  redis.call('HSET', KEYS[1], 'd', ARGV[i])
+  for place = 1, 2 * tonumber(ARGV[2]), 2 do
+    local id = string.format('%021d', number)
+    redis.call('COPY', KEYS[1], ARGV[3] .. id)
+    places[place], places[place + 1] = ARGV[i], id
+    number = number + 1
+  end
+  redis.call('ZADD', KEYS[2], unpack(places))
+end
+"""
 
 
 def run(client: Any, command: Command[Any]) -> Any:
@@ -52,20 +70,26 @@ def run(client: Any, command: Command[Any]) -> Any:
         return command.parse(client.execute_command(*command.words))
 
 
-def enqueue(random: Random, jobs: int) -> Command[Any]:
-    shared = NewJobs(QUEUE, "bench.noop", due_ms=FIRST_DUE_MS + random.randrange(SPREAD_MS))
+def enqueue(due_ms: int, jobs: int) -> Command[Any]:
+    shared = NewJobs(QUEUE, "bench.noop", due_ms=due_ms)
     body = Codec().encode_call((1, TEXT), {})
     return SCRIPTS.enqueue(shared, [NewJob(new_id(), "", body) for _ in range(jobs)])
 
 
-def fill(first: int, jobs: int) -> None:
-    """Enqueues so many jobs, whose ids are numbers from the first on: making real ones would take longer."""
-    client, random = connect(), Random(first)
-    for start in range(first, first + jobs, FILL_CHUNK):
-        command = enqueue(random, 0)
-        [*_, body] = enqueue(random, 1).words
-        rows = ((f"{number:021d}", "", body) for number in range(start, min(start + FILL_CHUNK, first + jobs)))
-        client.execute_command(*command.words, *chain.from_iterable(rows))
+def random_due_ms(random: Random) -> int:
+    return FIRST_DUE_MS + random.randrange(SPREAD_MS)
+
+
+def grow(client: Any, first: int, jobs: int) -> None:
+    """Adds at least so many delayed jobs, numbered from the first on: copies of one that is enqueued, due first."""
+    keys, random, copy = SCRIPTS.keys, Random(first), client.register_script(COPY)
+    model = enqueue(FIRST_DUE_MS, 1)
+    run(client, model)
+    client.copy(keys.job(str(model.words[-3])), MODEL)
+    for number in range(first, first + jobs, FILL_JOBS * FILL_TIMES):
+        due_ms = [random_due_ms(random) for _ in range(FILL_TIMES)]
+        copy(keys=(MODEL, keys.wheel(QUEUE)), args=(number, FILL_JOBS, keys.job(""), *due_ms))
+    client.delete(MODEL)
 
 
 def us_per_job(client: Any, commands: Iterable[Command[Any]]) -> dict[str, float]:
@@ -93,7 +117,7 @@ def _cpu_us(client: Any) -> float:
 def costs(client: Any, random: Random) -> dict[str, dict[str, float]]:
     """Of enqueueing, cancelling and promoting jobs beside what is there."""
     wheel, jobs = SCRIPTS.keys.wheel(QUEUE), CALLS * BATCH
-    enqueued = us_per_job(client, [enqueue(random, BATCH) for _ in range(CALLS)])
+    enqueued = us_per_job(client, [enqueue(random_due_ms(random), BATCH) for _ in range(CALLS)])
     ids = [job_id.decode() for job_id in client.zrandmember(wheel, jobs)]
     cancelled = us_per_job(client, [SCRIPTS.cancel(ids[at : at + BATCH]) for at in range(0, jobs, BATCH)])
     assert client.zscore(wheel, ids[0]) is None, "not cancelled"
@@ -110,18 +134,10 @@ def _promotions(client: Any, wheel: str) -> Iterable[Command[Any]]:
     return [SCRIPTS.promote(QUEUE, BATCH, HIGH_WATER_JOBS, now_ms=int(due_ms)) for _ in range(CALLS)]
 
 
-def grow(first: int, jobs: int) -> None:
-    """Several processes fill: one does not keep the server busy."""
-    share = jobs // PRODUCERS
-    with ProcessPoolExecutor(PRODUCERS) as pool:
-        list(pool.map(fill, range(first, first + jobs, max(share, 1)), [share] * PRODUCERS))
-
-
 def main(sizes: Sequence[int]) -> None:
     client, random, found = connect(), Random(0), dict[int, dict[str, dict[str, float]]]()
-    run(client, enqueue(random, 1))  # the script is loaded
     for size in sizes:
-        grow(size, size - int(client.zcard(SCRIPTS.keys.wheel(QUEUE))))
+        grow(client, size, size - int(client.zcard(SCRIPTS.keys.wheel(QUEUE))))
         found[size] = costs(client, random)
     print(json.dumps(found))
 

@@ -1,8 +1,9 @@
-"""The limits of enqueueing: python -m benchmarks.bare_enqueue one JOBS WARM_UP, or many JOBS; prints JSON.
+"""The limits of enqueueing: python -m benchmarks.bare_enqueue one JOBS WARM_UP, many JOBS, or ahead JOBS; prints JSON.
 
 A bare redis-py client that sends the same EVALSHA with the same arguments, each job with an id of its own, one call
 after the other; and nothing around it: no checks, no encoding, no retries. `many`: calls of as many jobs as a chunk of
-`enqueue_many` has, packed for the wire beforehand.
+`enqueue_many` has, packed for the wire beforehand. `ahead`: the same, with a second call under way while the first is
+answered, which is no limit of ours: see docs/performance.md.
 """
 
 from __future__ import annotations
@@ -52,18 +53,26 @@ def one(client: Any, jobs: int, warm_up: int) -> float:
     return time.perf_counter() - began
 
 
-def many(client: Any, jobs: int) -> float:
+def many(client: Any, jobs: int, under_way: int = 1) -> float:
     """Seconds."""
     connection = client.connection_pool.get_connection()
     chunks = [connection.pack_command(*command) for command in words(jobs, settings.ENQUEUE_CHUNK_JOBS)]
     began = time.perf_counter()
-    for packed in chunks:
+    for place, packed in enumerate(chunks):
         connection.send_packed_command(packed)
+        if place >= under_way - 1:
+            connection.read_response()
+    for _ in range(min(under_way - 1, len(chunks))):
         connection.read_response()
     return time.perf_counter() - began
 
 
-MODES: Final[dict[str, Callable[..., float]]] = {"one": one, "many": many}
+def ahead(client: Any, jobs: int) -> float:
+    """Seconds."""
+    return many(client, jobs, under_way=2)
+
+
+MODES: Final[dict[str, Callable[..., float]]] = {"one": one, "many": many, "ahead": ahead}
 
 
 def main(mode: str, jobs: int, *warm_up: int) -> None:

@@ -15,12 +15,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """How much is to be measured, on which kind of server, beside which peers."""
+    """How much is to be measured, on which kind of server, beside which peers; and what was said, how long it took."""
 
     is_quick: bool = False
     flavour: str = "valkey"
     peers: tuple[str, ...] = ()
     messages: list[str] = field(default_factory=list[str])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     def size(self, full: T, quick: T) -> T:
         """The value for this kind of run."""

@@ -74,6 +74,16 @@ def body_alone(job_id: str, body: bytes) -> Iterable[Words]:
     yield "HSET", key(job_id), "b", body[:PART_BYTES], "b1", body[PART_BYTES:]
 
 
+def with_state(job_id: str, body: bytes) -> Iterable[Words]:
+    """What would be left if queue, task and time of creation stood elsewhere."""
+    yield "HSET", key(job_id), "s", "ready", "b", body[:PART_BYTES], "b1", body[PART_BYTES:]
+
+
+def in_letters(job_id: str, body: bytes) -> Iterable[Words]:
+    """The same record with one letter for state and task, none for the default queue, and 8 bytes for the time."""
+    yield "HSET", key(job_id), "s", "r", "t", "1", "c", "12345678", "b", body[:PART_BYTES], "b1", body[PART_BYTES:]
+
+
 def one_byte(job_id: str, body: bytes) -> Iterable[Words]:
     yield "HSET", key(job_id), "b", "1"
 
@@ -95,6 +105,8 @@ ROWS: Final[dict[str, Callable[[Server], None]]] = {
     "the record of a queued job alone": without_tickets,
     "its ticket alone": partial(written, ticket),
     "a hash with nothing but its arguments": partial(written, body_alone),
+    "a hash with its state and its arguments": partial(written, with_state),
+    "the record with letters for state and task": partial(written, in_letters),
     "a hash with one byte": partial(written, one_byte),
     "a queued job with its arguments in one value": partial(written, in_one_value),
 }

@@ -27,9 +27,9 @@ class Start(NamedTuple):
     at_ns: int
 
 
-_rows: list[Start] = []
+_rows: list[tuple[int, int]] = []
 _lock = threading.Lock()
-_writing_pid = 0
+_is_writing = False
 
 
 def note(number: int) -> None:
@@ -39,18 +39,28 @@ def note(number: int) -> None:
 
 def note_at(number: int, at_ns: int) -> None:
     """As `note`, for a time of which the caller knows."""
-    _rows.append(Start(number, at_ns))
-    if _writing_pid != os.getpid():
+    _rows.append((number, at_ns))
+    if not _is_writing:
         _begin_writing()
 
 
 def _begin_writing() -> None:
-    """Once a process, at its first job: a worker may have been forked since this module was imported."""
-    global _writing_pid  # noqa: PLW0603 - there is one process
+    """Once a process, at its first job."""
+    global _is_writing  # noqa: PLW0603 - there is one process
     with _lock:
-        if _writing_pid != os.getpid():
-            _writing_pid = os.getpid()
+        if not _is_writing:
+            _is_writing = True
             threading.Thread(target=_write, name="bench-recorder", daemon=True).start()
+
+
+def _forget() -> None:
+    """In a process that was forked: the notes are its parent's, which writes them."""
+    global _is_writing, _lock
+    _is_writing, _lock = False, threading.Lock()
+    _rows.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _write() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,22 @@ from benchmarks.figure import Failure, Figure, Plot, Result
 BEGIN: Final = "<!-- figures: begin (written by --markdown) -->"
 END: Final = "<!-- figures: end -->"
 HEADINGS: Final = ("figure", "ours", "goal", "limit", "ratio", "peers", "met?")
+# Which heading of the page says what stands in the way of a goal, by a part of the figure's name: the first that fits.
+REASONS: Final = (
+    ("import", "Imports and idle processes"),
+    ("memory", "Memory"),
+    ("one by one", "Enqueue one by one"),
+    ("enqueue_many", "enqueue_many"),
+    ("drain", "Drain"),
+    ("start latency", "Start latency"),
+    ("23,000 jobs/s", "23,000 jobs a second"),
+    ("at 23,000/s", "23,000 jobs a second"),
+    ("lateness", "Delayed jobs"),
+    ("early", "Delayed jobs"),
+    (" delayed", "Growth"),
+    ("tracing", "Tracing"),
+    ("idle", "Imports and idle processes"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Report:
     failures: Sequence[Failure]
     place: Mapping[str, object]
     remarks: Sequence[str]
+    seconds: Mapping[str, float]
 
     @classmethod
     def of(cls, bench: Bench, results: Sequence[Result]) -> Report:
@@ -37,6 +55,7 @@ class Report:
             [result for result in results if isinstance(result, Failure)],
             _place(bench),
             list(bench.messages),
+            dict(bench.seconds),
         )
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -52,17 +71,25 @@ class Report:
 
     def markdown(self) -> str:
         """The same as a table of a page."""
-        lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS)), *(_line(row) for row in self.rows())]
+        rows = [(*row[:-1], _linked(row[0], row[-1])) for row in self.rows()]
+        lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS)), *map(_line, rows)]
         notes = [f"- {note}" for note in self.notes()]
-        return "\n".join([self.summary(), "", *lines, *(["", *notes] if notes else [])])
+        return "\n".join([self.summary(), "", *lines, "", *notes])
 
     def notes(self) -> list[str]:
         notes = [f"{figure.name}: {figure.note}" for figure in self.figures if figure.note]
-        return notes + [f"{failure.name} failed: {failure.reason}" for failure in self.failures]
+        return [*notes, *(f"{failure.name} failed: {failure.reason}" for failure in self.failures), self.duration()]
+
+    def duration(self) -> str:
+        """Of the run, and of each measurement in it."""
+        each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.seconds.items())
+        return f"the run took {sum(self.seconds.values()):.0f} s: {each or 'nothing'}"
 
     def summary(self) -> str:
-        """Where and when this was measured."""
-        return ", ".join(str(value) for value in self.place.values()) + "."
+        """Where and when this was measured, and how many goals are met."""
+        judged = [figure.is_met for figure in self.figures if figure.goals]
+        place = ", ".join(str(value) for value in self.place.values())
+        return f"{place[:1].upper()}{place[1:]}. {judged.count(True)} of {len(judged)} figures with a goal meet it."
 
     def json(self) -> str:
         return json.dumps(
@@ -72,6 +99,7 @@ class Report:
                 "plots": [asdict(one) for one in self.plots],
                 "failures": [asdict(one) for one in self.failures],
                 "remarks": list(self.remarks),
+                "seconds": dict(self.seconds),
             },
             indent=1,
         )
@@ -97,6 +125,17 @@ def _row(figure: Figure) -> tuple[str, ...]:
         ", ".join(f"{name} {number(value)}" for name, value in figure.peers.items()),
         met,
     )
+
+
+def anchor(heading: str) -> str:
+    """Of a heading in a page, as GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _linked(name: str, met: str) -> str:
+    """A goal that is missed leads to the reason."""
+    reasons = [heading for part, heading in REASONS if part in name]
+    return f"[{met}](#{anchor(reasons[0])})" if met == "NO" and reasons else met
 
 
 def number(value: float) -> str:

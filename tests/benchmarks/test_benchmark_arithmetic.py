@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,13 +26,14 @@ from benchmarks.figure import Failure, Figure, Goal, at_least, at_most, no_peer_
 from benchmarks.measurements.growth import grown_most
 from benchmarks.measurements.mixed import Held, longest_idle_ms
 from benchmarks.recorder import Start
-from benchmarks.report import BEGIN, END, Report, number
+from benchmarks.report import BEGIN, END, REASONS, Report, anchor, number
 from benchmarks.server_cpu import Spent
 from benchmarks.spin import clock_ns, pauses_ms
 from benchmarks.stage import NEVER, STAGES, of_stage, row
 from benchmarks.verification import DoesNotCount, each_once
 
 SECOND = 1_000_000_000
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
@@ -218,8 +220,15 @@ def test_a_page_gets_the_table_between_its_marks_and_keeps_the_rest(tmp_path: Pa
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
-    assert "| drain | 31,200 jobs/s | ≥ 60,000 | 60,000 | 0.52 |   | NO |" in text
+    assert "| drain | 31,200 jobs/s | ≥ 60,000 | 60,000 | 0.52 |   | [NO](#drain) |" in text
+    assert "0 of 1 figures with a goal meet it." in text
     assert "old" not in text
+
+
+def test_the_page_has_a_reason_for_each_goal_that_may_be_missed() -> None:
+    headings = re.findall(r"^### (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {heading for _, heading in REASONS} <= set(headings)
+    assert anchor("23,000 jobs a second") == "23000-jobs-a-second"
 
 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
@@ -233,6 +242,13 @@ def test_a_measurement_that_failed_stands_in_the_table() -> None:
     report = Report.of(Bench(), [Failure("drain", "DoesNotCount: lost")])
     assert "drain failed: DoesNotCount: lost" in report.table()
     assert report.rows() == [("drain", "failed", "", "", "", "", "no")]
+
+
+def test_a_report_says_how_long_the_run_took_and_each_measurement_of_it() -> None:
+    bench = Bench()
+    bench.seconds.update(drain=60.4, idle=34.2)
+    assert Report.of(bench, []).duration() == "the run took 95 s: drain 60, idle 34"
+    assert "- the run took 95 s: drain 60, idle 34" in Report.of(bench, []).markdown()
 
 
 @pytest.mark.parametrize(

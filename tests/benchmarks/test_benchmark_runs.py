@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from benchmarks import bare_spans, processes, recorder
 from benchmarks.bench import Bench
 from benchmarks.bench_server import fresh_server
+from benchmarks.enqueue_parts import steps, us_per_job
 from benchmarks.measurements.cpu import TICKS_PER_SECOND, cpu_seconds, enqueued_and_drained, fallen_due
 from benchmarks.measurements.drain import bare_per_second, drained_per_second
 from benchmarks.measurements.enqueue import bare_in_bulk, bare_one_by_one, in_bulk, one_by_one, per_second
@@ -27,7 +28,7 @@ from benchmarks.processes import Run, new_run
 from benchmarks.server_cpu import Spent
 from benchmarks.verification import DoesNotCount
 from conditions import eventually
-from tidemill import telemetry
+from tidemill import Tidemill, telemetry
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -104,9 +105,17 @@ def test_a_producer_tells_how_long_it_took() -> None:
 def test_the_bare_producers_enqueue_as_many_jobs_as_they_say() -> None:
     with fresh_server("valkey") as server, new_run(server.url) as run:
         assert bare_in_bulk(450, run)["jobs"] == 450
-        assert server.client.xlen("tm:{0}:ready:default:normal") == 450
+        assert run.program("bare_enqueue", "ahead", 650)["jobs"] == 650
+        assert server.client.xlen("tm:{0}:ready:default:normal") == 450 + 650
         assert bare_one_by_one(50, run)["jobs"] == 50
-        assert server.client.xlen("tm:{0}:ready:default:normal") == 450 + 50 + 10
+        assert server.client.xlen("tm:{0}:ready:default:normal") == 450 + 650 + 50 + 10
+
+
+def test_each_step_of_enqueue_many_takes_some_of_the_clients_time() -> None:
+    with fresh_server("valkey") as server, Tidemill(server.url) as mill:
+        found = {name: us_per_job(step) for name, step in steps(mill)}
+    assert found.pop("enqueue_many as a whole") > max(found.values())
+    assert min(found.values()) > 0
 
 
 def test_the_cpu_time_of_a_job_is_that_of_server_and_client() -> None:

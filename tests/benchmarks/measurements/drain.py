@@ -39,7 +39,7 @@ def bare_per_second(bench: Bench, jobs: int) -> float:
 
 @measurement("drain")
 def drain(bench: Bench) -> Iterator[Figure]:
-    jobs, peer_jobs, rounds = bench.size(60_000, 2_000), bench.size(5_000, 200), bench.size(3, 1)
+    jobs, peer_jobs, rounds = bench.size(50_000, 2_000), bench.size(2_500, 200), bench.size(3, 1)
     names = ("thread", "async", "process")
     runs: dict[str, list[float]] = {name: [] for name in (*names, "bare", *bench.peers)}
     for _ in range(rounds):  # interleaved: a machine that slows down slows down all

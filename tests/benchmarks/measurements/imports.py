@@ -22,7 +22,7 @@ def import_ms(program: str) -> float:
 def imports(bench: Bench) -> Iterator[Figure]:
     programs = {"tidemill": "import tidemill", "redis": "import redis", "nothing": "pass"}
     runs: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(bench.size(15, 2)):
+    for _ in range(bench.size(9, 2)):
         for name, program in programs.items():
             runs[name].append(import_ms(program))
     start = median(runs["nothing"])

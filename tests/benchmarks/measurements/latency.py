@@ -103,7 +103,7 @@ def sustained(bench: Bench) -> Iterator[Figure]:
 @measurement("load")
 def load(bench: Bench) -> Iterator[Plot]:
     """The plot of latency against load, until a load is not sustained."""
-    seconds = bench.size(2.5, 0.3)
+    seconds = bench.size(2.0, 0.3)
     rates = bench.size((200, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000), (200, 2_000))
     lines: dict[str, list[tuple[float, float]]] = {"p50": [], "p99": []}
     for rate in rates:

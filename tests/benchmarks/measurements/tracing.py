@@ -22,7 +22,7 @@ def spans_per_second(spans: int) -> float:
 
 @measurement("tracing")
 def tracing(bench: Bench) -> Iterator[Figure]:
-    jobs = bench.size(40_000, 1_500)
+    jobs = bench.size(20_000, 1_500)
     runs: dict[str, list[float]] = {"thread": [], "tracing": [], "spans": []}
     for _ in range(bench.size(3, 1)):
         for name in ("thread", "tracing"):

@@ -53,15 +53,16 @@ local rooms = settings[14] and code == 'ready' and rooms_of_tenants(queue)
 
 -- What becomes of each is known before anything is written.
 local replies, news, states, locks = durability and { 3, durability, replicas } or { 1 }, {}, {}, {}
+local last = #replies
 local function answer(word, holder, state)
-  local last = #replies
   replies[last + 1], replies[last + 2], replies[last + 3] = word, holder, state
+  last = last + 3
 end
 
 local bytes, refused, refused_bytes = 0, 0, 0
 local is_partial = (admission or rooms) and ARGV[12] == 'partial'
 local keys = {}
-for i = 15, #ARGV, 3 do keys[#keys + 1] = root .. 'job:' .. ARGV[i] end
+for place = 1, (#ARGV - 14) / 3 do keys[place] = root .. 'job:' .. ARGV[12 + 3 * place] end
 local some_exist = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
 for i = 15, #ARGV, 3 do
   local id, unique = ARGV[i], ARGV[i + 1]
@@ -138,7 +139,7 @@ if is_shared and not settings[13] then redis.call('HSET', KEYS[1], 'tenants', 1)
 for _, i in ipairs(news) do
   local variant = arrivals and arrivals.variant(job, (i - 12) / 3, code == 'ready' and states[ARGV[i]] == 'scheduled')
   local tenant = is_shared and tenant_of(ARGV[14], (i - 15) / 3) or nil
-  create(variant or job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now, tenant)
+  create(variant or job, ARGV[i], ARGV[i + 1], ARGV[i + 2], now, tenant, keys[(i - 12) / 3])
 end
 joined_turns(now)
 if job.expires then announce_expiry(job.expires) end

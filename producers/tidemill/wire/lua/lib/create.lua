@@ -46,8 +46,8 @@ end
 
 -- The place comes before the record: should the place be of a foreign type, nothing has been written, and a call that
 -- is repeated does not find a record that says "already there" for a job that is nowhere.
--- `tenant`: of a queue that has seen one: see turns.lua.
-local function create(job, id, unique, body, now, tenant)
+-- `tenant`: of a queue that has seen one: see turns.lua. `key`: the record's, of a caller that has it already.
+local function create(job, id, unique, body, now, tenant, key)
   if not job.fields then
     job.fields = shared_fields(job, now)
     job.shared, job.stream, job.due_text = #job.fields, stream_of(job.queue, job.priority), text_of(job.due)
@@ -79,5 +79,5 @@ local function create(job, id, unique, body, now, tenant)
     fields[last + 1], fields[last + 2] = 'te', tenant
     last = last + 2
   end
-  redis.call('HSET', root .. 'job:' .. id, unpack(fields, 1, last))
+  redis.call('HSET', key or root .. 'job:' .. id, unpack(fields, 1, last))
 end
