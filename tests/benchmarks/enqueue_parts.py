@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
@@ -35,6 +35,10 @@ def us_per_job(step: Callable[[], object]) -> float:
     return min(seconds() for _ in range(ROUNDS)) * 1e6 / JOBS
 
 
+def handles(mill: Tidemill, ids: Sequence[str]) -> list[Job[None]]:
+    return [Job(mill.client, one, JobState.READY) for one in ids]
+
+
 def steps(mill: Tidemill) -> Iterator[tuple[str, Callable[[], object]]]:
     @mill.task(name="bench.noop")
     def noop(number: int, text: str) -> None: ...
@@ -44,13 +48,12 @@ def steps(mill: Tidemill) -> Iterator[tuple[str, Callable[[], object]]]:
     each = settings.ENQUEUE_CHUNK_JOBS
     new = list(map(NewJob, ids, repeat(""), bodies))
     chunks = [scripts.enqueue(NewJobs("default", "bench.noop"), new[at : at + each]) for at in range(0, JOBS, each)]
-    handle: Callable[..., Job[None]] = Job
     reply = [1, *[b"ready", b"", b"ready"] * each]
     yield "encode the arguments", lambda: [codec.encode_call(one.args, one.kwargs) for one in calls]
     yield "ids and rows", lambda: list(map(NewJob, new_ids(JOBS), repeat(""), bodies))
     yield "pack", lambda: [pack([chunk.words]) for chunk in chunks]
     yield "read the answers", lambda: [chunk.parse(reply) for chunk in chunks]
-    yield "make the handles", lambda: [handle(mill.client, one, JobState.READY) for one in ids]
+    yield "make the handles", lambda: handles(mill, ids)
     yield "enqueue_many as a whole", lambda: noop.enqueue_many(calls)
 
 
