@@ -27,6 +27,8 @@ WAYS: Final = {
     "zstd_dictionary": "whole, zstd with a dictionary",
 }
 
+COMPARED: Final = ("template", "small")
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -38,6 +40,15 @@ class Sent:
     producer_us: float
     worker_us: float
     per_second: float
+
+
+def held_bytes(bench: Bench, way: str, jobs: int) -> float:
+    """What a queued job takes in the server's memory."""
+    with fresh_server(bench.flavour) as server, new_run(server.url) as run:
+        run.produce(f"as_{way}", "probe")
+        before = server.used_memory()
+        run.produce(f"as_{way}", "fill", jobs)
+        return (server.used_memory() - before) / jobs
 
 
 def sent(bench: Bench, way: str, jobs: int) -> Sent:
@@ -72,22 +83,20 @@ def _received_bytes(server: BenchServer) -> int:
 
 @measurement("templates")
 def templates(bench: Bench) -> Iterator[Figure]:
-    jobs, round_jobs, rounds = bench.size((100_000, 30_000, 5), (1_000, 500, 1))
-    runs = {way: bench.counted(partial(sent, bench, way, jobs)) for way in WAYS}
-    yield _memory(runs)
+    jobs, drained, rounds = bench.size((100_000, 20_000, 4), (1_000, 500, 1))
+    yield _memory({way: held_bytes(bench, way, jobs) for way in ("template", "whole")})
+    runs = {way: bench.counted(partial(sent, bench, way, drained)) for way in WAYS}
     # In short rounds, one beside the other: a machine that slows down slows down both.
-    pairs = [
-        [bench.counted(partial(sent, bench, way, round_jobs)) for way in ("template", "small")] for _ in range(rounds)
-    ]
+    pairs = [[bench.counted(partial(sent, bench, way, drained)) for way in COMPARED] for _ in range(rounds)]
     yield from _compared(pairs)
     for way, name in WAYS.items():
         yield from _each(name, runs[way])
     yield from _steps(bench)
 
 
-def _memory(runs: dict[str, Sent]) -> Figure:
-    ratio = runs["template"].memory_bytes / runs["whole"].memory_bytes
-    note = ", ".join(f"{WAYS[way]} {found.memory_bytes:,.0f} bytes" for way, found in runs.items())
+def _memory(held: dict[str, float]) -> Figure:
+    ratio = held["template"] / held["whole"]
+    note = ", ".join(f"{WAYS[way]} {size:,.0f} bytes" for way, size in held.items())
     return Figure("memory of a template's job", "of the same sent whole", ratio, (at_most(ratio, 0.15),), note=note)
 
 
@@ -102,6 +111,7 @@ def _compared(pairs: list[list[Sent]]) -> Iterator[Figure]:
 
 
 def _each(name: str, found: Sent) -> Iterator[Figure]:
+    yield Figure(f"memory of a job, {name}", "bytes", found.memory_bytes)
     yield Figure(f"network to the server for a job, {name}", "bytes", found.network_bytes)
     yield Figure(f"producer's CPU for a job, {name}", "µs", found.producer_us)
     yield Figure(f"worker's CPU for a job, {name}", "µs", found.worker_us)
