@@ -15,6 +15,7 @@ from templates_worker.published import (
     content_of,
     held,
     jobs_of,
+    opened,
     publish,
     store,
     version_of,
@@ -24,6 +25,7 @@ from templates_worker.published import (
 from tidemill import JobCancelled, JobFailed, Tidemill
 from tidemill.errors import ServerUnavailable
 from tidemill.templates.content import digest_of
+from tidemill.wire.command import Command
 from tidemill.wire.templating import Version
 from tidemill_consumers import settings
 from tidemill_consumers.settings import WorkerSettings
@@ -164,7 +166,8 @@ def test_what_is_held_goes_on_when_the_server_was_away_and_has_lost_the_content(
             assert jobs.enqueue().result(timeout=20) == "a"
             own_server.kill()
             own_server.start()
-            own_server.client.delete(mill.client.scripts.keys.content(NAME, 1))
+            with opened(mill) as link:  # which waits until the server is there again
+                link.run(Command(("DEL", mill.client.scripts.keys.content(NAME, 1)), int))
             assert jobs.enqueue().result(timeout=60) == "a"
             assert held(worker, NAME, 1) == [1]
 
