@@ -66,19 +66,24 @@ def whole(number: int) -> Arguments:
     return {**shared(), **own(number)}
 
 
-class Compression:
-    """Arguments as compressed bytes, and back. `with_dictionary`: one that was trained with other jobs of the kind."""
+def zstd() -> Any:
+    """The module, of the extra `bench`: type checkers need not know it."""
+    return importlib.import_module("zstandard")
 
-    def __init__(self, *, with_dictionary: bool) -> None:
-        # Of the extra `bench`: type checkers need not know it.
-        zstandard: Any = importlib.import_module("zstandard")
-        made = None
-        if with_dictionary:
-            samples = [_packed({**shared(), **own(-number)}) for number in range(1, SAMPLES)]
-            made = zstandard.train_dictionary(DICTIONARY_BYTES, samples)
+
+def trained() -> object:
+    """A dictionary for these jobs, made of others of the kind."""
+    samples = [_packed({**shared(), **own(-number)}) for number in range(1, SAMPLES)]
+    return zstd().train_dictionary(DICTIONARY_BYTES, samples)
+
+
+class Compression:
+    """Arguments as compressed bytes, and back: without a dictionary, or with one. For one thread."""
+
+    def __init__(self, dictionary: object | None = None) -> None:
         self._codec = Codec()
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=made)
-        self._decompressor = zstandard.ZstdDecompressor(dict_data=made)
+        self._compressor = zstd().ZstdCompressor(level=LEVEL, dict_data=dictionary)
+        self._decompressor = zstd().ZstdDecompressor(dict_data=dictionary)
 
     def encode(self, number: int) -> bytes:
         return cast("bytes", self._compressor.compress(self._codec.encode_call((), whole(number))))

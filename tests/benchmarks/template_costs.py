@@ -14,7 +14,7 @@ from typing import Any, Final, TypedDict
 import pydantic
 
 from benchmarks.arithmetic import NS_PER_SECOND
-from benchmarks.shared_defaults import Compression, own, shared, whole
+from benchmarks.shared_defaults import Compression, own, shared, trained, whole
 from tidemill.templates.schema import Schema, compile_form
 from tidemill.wire.envelope import Codec
 from tidemill_consumers.templates.version import make_bind
@@ -75,20 +75,20 @@ def us(call: Callable[[], object]) -> float:
 
 
 def steps() -> dict[str, Callable[[], object]]:
-    codec, plain, trained = Codec(), Compression(with_dictionary=False), Compression(with_dictionary=True)
+    codec, plain, by_dictionary = Codec(), Compression(), Compression(trained())
     bodies = {"own": codec.encode_call((), own(1)), "whole": codec.encode_call((), whole(1))}
-    packed = {"zstd": plain.encode(1), "zstd with a dictionary": trained.encode(1)}
+    packed = {"zstd": plain.encode(1), "zstd with a dictionary": by_dictionary.encode(1)}
     checker, model, bind = compile_form(Schema(Flat).form), Schema(FlatModel), make_bind(shared(), [])
     return {
         "encode own": lambda: codec.encode_call((), own(1)),
         "encode whole": lambda: codec.encode_call((), whole(1)),
         "encode zstd": lambda: plain.encode(1),
-        "encode zstd with a dictionary": lambda: trained.encode(1),
+        "encode zstd with a dictionary": lambda: by_dictionary.encode(1),
         "decode own": lambda: codec.decode_call(bodies["own"]),
         "decode own, and bind": lambda: bind(codec.decode_call(bodies["own"])[1]),
         "decode whole": lambda: codec.decode_call(bodies["whole"]),
         "decode zstd": lambda: plain.decode(packed["zstd"]),
-        "decode zstd with a dictionary": lambda: trained.decode(packed["zstd with a dictionary"]),
+        "decode zstd with a dictionary": lambda: by_dictionary.decode(packed["zstd with a dictionary"]),
         "check ten fields": lambda: checker.check(FLAT),
         "check ten fields, model's validators too": lambda: model.check(FLAT),
         "pydantic, ten fields": lambda: FlatModel.model_validate(FLAT),

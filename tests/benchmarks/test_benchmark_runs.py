@@ -23,6 +23,7 @@ from benchmarks.measurements.drain import bare_per_second, drained_per_second
 from benchmarks.measurements.enqueue import bare_in_bulk, bare_one_by_one, in_bulk, one_by_one, per_second
 from benchmarks.measurements.machine import spun
 from benchmarks.measurements.stages import staged
+from benchmarks.measurements.templates import sent
 from benchmarks.measurements.tracing import spans_per_second
 from benchmarks.processes import Run, new_run
 from benchmarks.server_cpu import Spent
@@ -100,6 +101,13 @@ def _runs(pid: int) -> bool:
 def test_a_producer_tells_how_long_it_took() -> None:
     assert 0 < per_second(Bench(is_quick=True), partial(one_by_one, "thread", 50)) < 1_000_000
     assert 0 < per_second(Bench(is_quick=True), partial(in_bulk, "thread", 50)) < 10_000_000
+
+
+def test_a_template_s_job_is_a_fraction_of_the_same_sent_whole() -> None:
+    ours, whole = (sent(Bench(is_quick=True), way, 400) for way in ("template", "whole"))
+    assert 0 < ours.memory_bytes < whole.memory_bytes / 4
+    assert 0 < ours.network_bytes < whole.network_bytes / 4
+    assert min(ours.producer_us, ours.worker_us, ours.per_second) > 0
 
 
 def test_the_bare_producers_enqueue_as_many_jobs_as_they_say() -> None:

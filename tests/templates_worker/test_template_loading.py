@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from commands_seen import commands_seen
@@ -13,6 +15,7 @@ from templates_worker.published import (
     content_of,
     held,
     jobs_of,
+    opened,
     publish,
     store,
     version_of,
@@ -22,6 +25,7 @@ from templates_worker.published import (
 from tidemill import JobCancelled, JobFailed, Tidemill
 from tidemill.errors import ServerUnavailable
 from tidemill.templates.content import digest_of
+from tidemill.wire.command import Command
 from tidemill.wire.templating import Version
 from tidemill_consumers import settings
 from tidemill_consumers.settings import WorkerSettings
@@ -101,8 +105,12 @@ def test_a_worker_that_stops_hands_back_what_waits_for_a_version(
     with running_worker(marks) as worker:
         job = jobs_of(marks, NAME, "mark", version).enqueue()
         eventually(lambda: waiting(worker) == 1, "it waits")
-    assert job.refresh().state == "ready"
-    assert job.attempt == 0
+        stopping = Thread(target=worker.stop, args=[600.0])  # a grace is for what runs
+        stopping.start()
+        eventually(lambda: job.refresh().state == "ready", "it is handed back")
+        assert job.attempt == 0
+        stopping.join(60)
+        assert not stopping.is_alive()
     gate.open.set()
     with running_worker(marks):
         assert job.result(timeout=20) == "a"
@@ -138,6 +146,7 @@ def test_while_the_server_does_not_answer_the_loader_tries_again(
         return load(versions, requests)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Versions, "load", failing)
+    monkeypatch.setattr(settings, "TEMPLATE_REPORT_SECONDS", 600)  # nothing else wakes it
     version = version_of(marks, NAME, "mark", mark="a")
     with running_worker(marks):
         assert jobs_of(marks, NAME, "mark", version).enqueue().result(timeout=20) == "a"
@@ -157,7 +166,8 @@ def test_what_is_held_goes_on_when_the_server_was_away_and_has_lost_the_content(
             assert jobs.enqueue().result(timeout=20) == "a"
             own_server.kill()
             own_server.start()
-            own_server.client.delete(mill.client.scripts.keys.content(NAME, 1))
+            with opened(mill) as link:  # which waits until the server is there again
+                link.run(Command(("DEL", mill.client.scripts.keys.content(NAME, 1)), int))
             assert jobs.enqueue().result(timeout=60) == "a"
             assert held(worker, NAME, 1) == [1]
 
@@ -191,10 +201,9 @@ def test_after_a_restore_the_number_may_mean_something_else_and_is_loaded_again(
     before = version_of(marks, NAME, "mark", mark="before")
     with running_worker(marks) as worker:
         assert jobs_of(marks, NAME, "mark", before).enqueue().result(timeout=20) == "before"
-        keys = marks.client.scripts.keys
-        server.client.delete(keys.template(NAME), keys.content(NAME, 1), f"{keys.root}versions:{NAME}")
-        after = version_of(marks, NAME, "mark", mark="after")
-        assert after.number == before.number
+        content = content_of(marks, "mark", {"mark": "after"}).pack()
+        server.client.set(marks.client.scripts.keys.content(NAME, 1), content)  # nobody tells the worker
+        after = Version(before.number, digest_of(content))
         assert jobs_of(marks, NAME, "mark", after).enqueue().result(timeout=20) == "after"
         assert held(worker, NAME, 1) == [1]
 

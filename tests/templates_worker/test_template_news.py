@@ -14,6 +14,7 @@ from tidemill import JobFailed, Tidemill
 from tidemill.ids import new_id
 from tidemill.templates.schema import describe
 from tidemill.wire.dead_letters import Hand
+from tidemill_consumers.templates.version import Key
 from tidemill_consumers.worker import Worker
 
 NAME = "stock"
@@ -59,8 +60,10 @@ def test_a_version_with_a_label_stays(marks: Tidemill) -> None:
     label(marks, "stable", 1, 0)
     with running_worker(marks) as worker:
         assert jobs_of(marks, NAME, "mark", first).enqueue().result(timeout=20) == "first"
+        labelled = versions_of(worker).cache.peek(Key(NAME, 1))
         version_of(marks, NAME, "mark", mark="second")
         eventually(lambda: held(worker, NAME, 1, 2) == [1, 2], "the worker has heard of it")
+        assert versions_of(worker).cache.peek(Key(NAME, 1)) is labelled
         label(marks, "stable", None, 0)
         eventually(lambda: held(worker, NAME, 1, 2) == [2], "and of the label")
 

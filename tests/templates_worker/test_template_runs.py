@@ -127,7 +127,10 @@ def test_the_timeout_of_a_version_holds_for_jobs_that_had_to_wait_for_it(mill: T
 
 
 def test_the_limits_of_a_job_are_named_by_its_defaults_as_well(mill: Tidemill) -> None:
-    @mill.task(name="limited", concurrency=1, concurrency_key=lambda tenant, **_: tenant)
+    def by_tenant(tenant: str, **_: object) -> str:
+        return tenant
+
+    @mill.task(name="limited", concurrency=1, concurrency_key=by_tenant)
     def limited(tenant: str, sku: str) -> str:
         return f"{tenant} {sku}"
 

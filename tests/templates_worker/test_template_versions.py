@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import cast
 
 import pytest
 
@@ -12,7 +14,7 @@ from templates_worker.shapes import Marked
 from tidemill.errors import InvalidArguments
 from tidemill.templates.schema import compile_form, describe
 from tidemill_consumers.templates.copying import copier, size_of
-from tidemill_consumers.templates.version import Keywords, Mismatch, make_bind, make_bind_late, steps_from
+from tidemill_consumers.templates.version import Keywords, Mismatch, Upcaster, make_bind, make_bind_late, steps_from
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,16 @@ def test_a_copy_is_equal_and_shares_nothing_that_can_be_changed(value: object) -
 
 def changeable(value: object) -> set[int]:
     """The identities of all lists, maps and sets within."""
-    match value:
-        case dict():
-            return {id(value)}.union(*(changeable(part) for part in value.values()))
-        case list():
-            return {id(value)}.union(*(changeable(part) for part in value))
-        case set():
-            return {id(value)}
-        case tuple():
-            return set[int]().union(*(changeable(part) for part in value))
-        case Holder():
-            return changeable(value.numbers)
-        case _:
-            return set()
+    if isinstance(value, Holder):
+        return changeable(value.numbers)
+    if isinstance(value, dict):
+        parts = list(cast("dict[object, object]", value).values())
+    elif isinstance(value, list | tuple | set):
+        parts = list(cast("Iterable[object]", value))
+    else:
+        return set()
+    own = set[int]() if isinstance(value, tuple) else {id(cast(object, value))}
+    return own.union(*map(changeable, parts))
 
 
 def test_a_size_counts_what_is_within() -> None:
@@ -77,12 +76,15 @@ def test_what_was_sent_goes_before_the_defaults() -> None:
 
 
 def test_upcasters_from_the_version_on_are_applied_in_their_order() -> None:
-    def step(mark: str) -> object:
-        return lambda arguments: {**arguments, "steps": f"{arguments.get('steps', '')}{mark}"}
+    def step(mark: str) -> Upcaster:
+        def mark_it(arguments: Keywords) -> Keywords:
+            return {**arguments, "steps": f"{arguments.get('steps', '')}{mark}"}
+
+        return mark_it
 
     upcasters = {7: step("7"), 2: step("2"), 3: step("3")}
-    assert [len(steps_from(number, upcasters)) for number in (1, 2, 3, 4, 8)] == [3, 3, 2, 1, 0]  # type: ignore[arg-type]
-    bind = make_bind({"a": 1}, steps_from(3, upcasters))  # type: ignore[arg-type]
+    assert [len(steps_from(number, upcasters)) for number in (1, 2, 3, 4, 8)] == [3, 3, 2, 1, 0]
+    bind = make_bind({"a": 1}, steps_from(3, upcasters))
     assert bind({"b": 2}) == {"a": 1, "b": 2, "steps": "37"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Final
 
@@ -26,6 +27,8 @@ WAYS: Final = {
     "zstd_dictionary": "whole, zstd with a dictionary",
 }
 
+COMPARED: Final = ("template", "small")
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -37,6 +40,15 @@ class Sent:
     producer_us: float
     worker_us: float
     per_second: float
+
+
+def held_bytes(bench: Bench, way: str, jobs: int) -> float:
+    """What a queued job takes in the server's memory."""
+    with fresh_server(bench.flavour) as server, new_run(server.url) as run:
+        run.produce(f"as_{way}", "probe")
+        before = server.used_memory()
+        run.produce(f"as_{way}", "fill", jobs)
+        return (server.used_memory() - before) / jobs
 
 
 def sent(bench: Bench, way: str, jobs: int) -> Sent:
@@ -71,38 +83,39 @@ def _received_bytes(server: BenchServer) -> int:
 
 @measurement("templates")
 def templates(bench: Bench) -> Iterator[Figure]:
-    jobs, rounds = bench.size(100_000, 1_000), bench.size(3, 1)
-    runs: dict[str, list[Sent]] = {way: [] for way in WAYS}
-    for _ in range(rounds):  # interleaved: a machine that slows down slows down all
-        for way, found in runs.items():
-            found.append(bench.counted(lambda way=way: sent(bench, way, jobs)))  # type: ignore[misc]
-    yield from _compared(runs)
+    jobs, drained, rounds = bench.size((100_000, 20_000, 4), (1_000, 500, 1))
+    yield _memory({way: held_bytes(bench, way, jobs) for way in ("template", "whole")})
+    runs = {way: bench.counted(partial(sent, bench, way, drained)) for way in WAYS}
+    # In short rounds, one beside the other: a machine that slows down slows down both.
+    pairs = [[bench.counted(partial(sent, bench, way, drained)) for way in COMPARED] for _ in range(rounds)]
+    yield from _compared(pairs)
     for way, name in WAYS.items():
         yield from _each(name, runs[way])
     yield from _steps(bench)
 
 
-def _compared(runs: dict[str, list[Sent]]) -> Iterator[Figure]:
-    memory = {way: median(one.memory_bytes for one in found) for way, found in runs.items()}
-    ratio = memory["template"] / memory["whole"]
-    note = ", ".join(f"{WAYS[way]} {size:,.0f} bytes" for way, size in memory.items())
-    yield Figure("memory of a template's job", "of the same sent whole", ratio, (at_most(ratio, 0.15),), note=note)
-    ratios = tuple(
-        ours.per_second / small.per_second for ours, small in zip(runs["template"], runs["small"], strict=True)
+def _memory(held: dict[str, float]) -> Figure:
+    ratio = held["template"] / held["whole"]
+    note = ", ".join(f"{WAYS[way]} {size:,.0f} bytes" for way, size in held.items())
+    return Figure("memory of a template's job", "of the same sent whole", ratio, (at_most(ratio, 0.15),), note=note)
+
+
+def _compared(pairs: list[list[Sent]]) -> Iterator[Figure]:
+    rates = tuple(ours.per_second / small.per_second for ours, small in pairs)
+    yield Figure(
+        "drain of a template's jobs", "of small plain ones", median(rates), (at_least(median(rates), 0.9),), runs=rates
     )
-    ratio = median(ratios)
-    yield Figure("drain of a template's jobs", "of small plain ones", ratio, (at_least(ratio, 0.9),), runs=ratios)
+    used = tuple(small.worker_us / ours.worker_us for ours, small in pairs)
+    note = "on a machine that others use, this says more than the rate"
+    yield Figure("the same by the worker's CPU", "of small plain ones", median(used), runs=used, note=note)
 
 
-def _each(name: str, runs: list[Sent]) -> Iterator[Figure]:
-    columns = {
-        ("network to the server for a job", "bytes"): [one.network_bytes for one in runs],
-        ("producer's CPU for a job", "µs"): [one.producer_us for one in runs],
-        ("worker's CPU for a job", "µs"): [one.worker_us for one in runs],
-        ("drain", "jobs/s"): [one.per_second for one in runs],
-    }
-    for (what, unit), values in columns.items():
-        yield Figure(f"{what}, {name}", unit, median(values), runs=tuple(values))
+def _each(name: str, found: Sent) -> Iterator[Figure]:
+    yield Figure(f"memory of a job, {name}", "bytes", found.memory_bytes)
+    yield Figure(f"network to the server for a job, {name}", "bytes", found.network_bytes)
+    yield Figure(f"producer's CPU for a job, {name}", "µs", found.producer_us)
+    yield Figure(f"worker's CPU for a job, {name}", "µs", found.worker_us)
+    yield Figure(f"drain, {name}", "jobs/s", found.per_second)
 
 
 def _steps(bench: Bench) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
@@ -23,9 +24,18 @@ def small(number: int, sku: str) -> None:
     note(number)
 
 
-@cache
+trained = cache(shared_defaults.trained)
+_own = threading.local()
+
+
 def compression(with_dictionary: bool) -> shared_defaults.Compression:
-    return shared_defaults.Compression(with_dictionary=with_dictionary)
+    """One for each thread: zstandard's objects must not be used by two at once, which ends the process."""
+    name = f"compression_{with_dictionary}"
+    found: shared_defaults.Compression | None = getattr(_own, name, None)
+    if found is None:
+        found = shared_defaults.Compression(trained() if with_dictionary else None)
+        setattr(_own, name, found)
+    return found
 
 
 @mill.task(name="bench.compressed")
