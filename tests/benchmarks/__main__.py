@@ -31,6 +31,7 @@ MODULES = (
     "stages",
     "delayed",
     "growth",
+    "templates",
     "tracing",
     "mixed",
     "idle",

@@ -20,6 +20,11 @@ OURS: Final = {
     "process": "benchmarks.systems.in_processes",
     "tracing": "benchmarks.systems.with_tracing",
     "stages": "benchmarks.systems.in_stages",
+    "as_template": "benchmarks.systems.as_template",
+    "as_small": "benchmarks.systems.as_small",
+    "as_whole": "benchmarks.systems.as_whole",
+    "as_zstd": "benchmarks.systems.as_zstd",
+    "as_zstd_dictionary": "benchmarks.systems.as_zstd_dictionary",
 }
 PEERS: Final = {
     "rq": "benchmarks.peers.on_rq",

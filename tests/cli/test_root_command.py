@@ -28,6 +28,7 @@ COMMANDS = (
     "scheduler",
     "server",
     "stats",
+    "templates",
     "worker",
 )
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
@@ -59,7 +60,7 @@ def test_help_lists_every_command() -> None:
     assert set(tidemill.list_commands(click.Context(tidemill))) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("group", ["jobs", "dead", "queues", "stats", "doctor"])
+@pytest.mark.parametrize("group", ["jobs", "dead", "queues", "stats", "doctor", "templates"])
 def test_what_talks_to_a_server_takes_its_url_and_json(group: str) -> None:
     command = tidemill.get_command(click.Context(tidemill), group)
     assert command is not None

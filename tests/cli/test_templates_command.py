@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -199,8 +200,12 @@ def test_a_file_that_makes_no_sense_is_refused_and_named(url: str, tmp_path: Pat
     assert says in result.stderr
 
 
-def test_all_that_an_application_declares_is_published(mill: Tidemill, url: str) -> None:
-    told = run(url, "publish", "--app", "cli.declaring_app").stdout
+def test_all_that_an_application_declares_is_published(
+    mill: Tidemill, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "tidemill.template"):
+        told = run(url, "publish", "--app", "cli.declaring_app").stdout
+    assert [record.__dict__["tidemill_event"].event_name for record in caplog.records] == ["template.published"] * 2
     assert told == "version 1 of resize published\nversion 1 of resize-large published\n"
     assert mill.templates.show("resize").options["queue"] == "images"
     assert [one["new"] for one in answer(url, "publish", "--app", "cli.declaring_app:mill")] == [False, False]

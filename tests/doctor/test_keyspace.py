@@ -26,6 +26,10 @@ def test_the_types_are_those_of_the_table() -> None:
         ("unique:0123456789abcdef0123456789abcdef", "unique", "0123456789abcdef0123456789abcdef"),
         ("worker:1m7ygs92jqkawch5hx3kz", "worker", "1m7ygs92jqkawch5hx3kz"),
         ("agenda", "agenda", ""),
+        ("templates", "templates", ""),
+        ("template:stock-preheat", "template", "stock-preheat"),
+        ("content:stock-preheat:12", "content", "stock-preheat"),
+        ("hot:20833", "hot", "20833"),
     ],
 )
 def test_a_key_of_the_table_is_known(key: str, family: str, name: str) -> None:
@@ -47,6 +51,10 @@ def test_a_key_of_the_table_is_known(key: str, family: str, name: str) -> None:
         "wheel:A",
         "wheel:a:b",
         "unique:short",
+        "template:A",
+        "content:a",
+        "content:a:0",
+        "hot:today",
     ],
 )
 def test_any_other_key_is_not(key: str) -> None:

@@ -183,3 +183,31 @@ def test_nobody_else_looks_into_dead_letters_or_touches_them(
                 action()
     assert has_ended(job.id, producer, "dead")
     guarded.denials()
+
+
+def test_templates_are_published_by_producers_steered_by_operators_and_read_by_nobody_else(
+    guarded: GuardedServer, producer: Tidemill
+) -> None:
+    for size in (1, 2):
+        producer.template("resize", task="app.resize", defaults={"size": size}).enqueue()
+    with Tidemill(guarded.url_of("operator")) as operator, Tidemill(guarded.url_of("worker")) as worker:
+        assert operator.templates.diff("resize", 1, 2).changes[0].path == "defaults.size"
+        operator.templates.label("resize", "stable", 2, 1)
+        operator.templates.unlabel("resize", "stable")
+        operator.templates.retire("resize", 2)
+        operator.templates.restore("resize", 2)
+        assert worker.templates.show("resize").defaults == {"size": 2}
+    with Tidemill(guarded.url_of("dashboard")) as dashboard:
+        assert [one.name for one in dashboard.templates.list()] == ["resize"]
+        assert len(dashboard.templates.versions("resize")) == 2
+        assert guarded.denials() == []
+        with pytest.raises(ServerUnsuitable, match="refuses this user"):
+            dashboard.templates.show("resize")
+    for action in (
+        lambda: producer.templates.retire("resize", 1),
+        lambda: producer.templates.label("resize", "stable", 1),
+    ):
+        with pytest.raises(ServerUnsuitable, match="refuses this user"):
+            action()
+    assert [one.retired for one in producer.templates.versions("resize")] == [None, None]
+    guarded.denials()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidemill import Retry
 from tidemill.errors import CorruptRecord
 from tidemill.options import Options
-from tidemill.templates.reference import Reference, is_template, read, write
+from tidemill.templates.reference import Reference, is_template, read, shown, write
 from tidemill.wire import envelope
 
 REFERENCES = st.builds(
@@ -85,3 +85,10 @@ def test_damaged_options_are_a_reference_or_corrupt(noise: bytes, place: int) ->
 def test_options_that_are_no_small_map_are_refused() -> None:
     with pytest.raises(CorruptRecord, match="small map"):
         write(ONE, envelope.pack({f"option{n}": n for n in range(15)}))
+
+
+def test_a_reference_is_shown_to_people() -> None:
+    assert shown(write(ONE, b"")) == "stock, version 3"
+    assert shown(write(ONE._replace(is_late=True), b"")) == "stock, written for version 3, chosen at the start"
+    assert shown(Options().using({"critical": True}).carried) is None
+    assert "is not name, number and digest" in str(shown(envelope.pack({"tpl": [1]})))

@@ -12,8 +12,10 @@ import pytest
 from servers import Server
 from templates.published import publish
 from tidemill import CorruptRecord, InvalidInput, Tidemill
+from tidemill.doctor.findings import Kind
 from tidemill.templates.facade import Templates
 from tidemill.templates.shown import TemplateLabel
+from tidemill.wire.scripts import Use
 
 
 def test_templates_are_listed_with_what_is_current(mill: Tidemill) -> None:
@@ -160,6 +162,18 @@ def test_what_a_foreign_hand_has_written_is_a_corrupt_record(mill: Tidemill, ser
     server.client.hset(mill.client.scripts.keys.template("resize"), field, "x")
     with pytest.raises(CorruptRecord, match="template 'resize' holds 'x', which no Tidemill wrote"):
         mill.templates.show("resize", 1)
+
+
+def test_the_doctor_knows_what_templates_have_on_the_server(mill: Tidemill, server: Server) -> None:
+    for size in (1, 2):
+        publish(mill, "resize", {"size": size})
+    mill.templates.retire("resize", 1)
+    mill.client.link.run(mill.client.scripts.report_uses([Use("resize", 2, 1, 1)]))
+    assert mill.doctor().findings == ()
+    server.client.set(mill.client.scripts.keys.root + "retired:resize", "foreign")
+    assert [(one.kind, one.key) for one in mill.doctor().findings] == [
+        (Kind.FOREIGN_TYPE, mill.client.scripts.keys.root + "retired:resize")
+    ]
 
 
 def test_who_did_what_stands_in_the_audit_and_is_logged(mill: Tidemill, caplog: pytest.LogCaptureFixture) -> None:

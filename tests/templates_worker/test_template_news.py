@@ -14,6 +14,7 @@ from tidemill import JobFailed, Tidemill
 from tidemill.ids import new_id
 from tidemill.templates.schema import describe
 from tidemill.wire.dead_letters import Hand
+from tidemill_consumers.templates.version import Key
 from tidemill_consumers.worker import Worker
 
 NAME = "stock"
@@ -59,8 +60,10 @@ def test_a_version_with_a_label_stays(marks: Tidemill) -> None:
     label(marks, "stable", 1, 0)
     with running_worker(marks) as worker:
         assert jobs_of(marks, NAME, "mark", first).enqueue().result(timeout=20) == "first"
+        labelled = versions_of(worker).cache.peek(Key(NAME, 1))
         version_of(marks, NAME, "mark", mark="second")
         eventually(lambda: held(worker, NAME, 1, 2) == [1, 2], "the worker has heard of it")
+        assert versions_of(worker).cache.peek(Key(NAME, 1)) is labelled
         label(marks, "stable", None, 0)
         eventually(lambda: held(worker, NAME, 1, 2) == [2], "and of the label")
 
@@ -132,7 +135,7 @@ def test_news_that_were_missed_are_read_when_the_connection_is_back(own_server: 
 
 def test_arguments_for_another_version_that_do_not_fit_the_current_one_are_a_dead_letter(marks: Tidemill) -> None:
     first = version_of(marks, NAME, "mark")
-    publish(marks, NAME, content_of(marks, "mark", schema=describe(Marked)))
+    publish(marks, NAME, content_of(marks, "mark", {}, schema=describe(Marked)))
     with running_worker(marks):
         late = jobs_of(marks, NAME, "mark", first, late=True)
         assert late.enqueue(mark="fits").result(timeout=20) == "fits"

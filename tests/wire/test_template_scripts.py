@@ -24,8 +24,11 @@ def _publish(world: World, number: int, *, most: int = 1_000, now_ms: int = NOW)
 
 
 def test_who_publishes_the_same_at_once_gets_the_same_number(world: World) -> None:
+    def publish(number: int) -> Published:
+        return _publish(world, number % 4)
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda number: _publish(world, number % 4), range(64)))
+        answers = list(pool.map(publish, range(64)))
     numbers = {answer.version for answer in answers}
     assert sorted(version.number for version in numbers) == [1, 2, 3, 4]
     assert len({version.digest for version in numbers}) == 4

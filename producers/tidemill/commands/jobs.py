@@ -12,6 +12,7 @@ from tidemill.commands.root import Context, hand_options, json_option, pass_cont
 from tidemill.enqueueing import DEFAULT_QUEUE
 from tidemill.errors import ServerUnavailable, TidemillError
 from tidemill.job import Job, JobState, state_of
+from tidemill.templates import reference
 from tidemill.wire.record import Record
 
 
@@ -118,6 +119,7 @@ def details_of(record: Record) -> dict[str, object]:
     """All that is known of a job, but its arguments and its result, by name."""
     found: dict[str, object] = {
         **_summary(record),
+        "template": reference.shown(record.options),
         "priority": record.priority,
         "created": _time(record.created_ms),
         "due": _time(record.due_ms),

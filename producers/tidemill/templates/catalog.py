@@ -38,12 +38,14 @@ class Seen:
     """The answer to a question.
 
     pointers: None: nobody has published the template.
-    looked: the digest of the version that was asked for, and whether it is retired; None: there is none, or none was
-        asked for.
+    looked: the version that was asked for; None: there is none, or none was asked for.
+    is_shared_out: jobs that name no version may be of different ones.
     """
 
     pointers: Pointers | None
-    looked: tuple[bytes, bool] | None
+    looked: Version | None
+    is_retired: bool
+    is_shared_out: bool
     asked_at: float  # monotonic seconds
     is_asked_again: bool = field(default=False, compare=False)
 
@@ -65,6 +67,11 @@ class Catalog:
     def upcast(self, name: str, step: int, upcaster: Upcaster) -> None:
         self._upcasters.setdefault(name, {})[step] = upcaster
 
+    def is_unpublished(self, name: str) -> bool:
+        """Whether this process declares the template, and has not published it so far."""
+        declared = self.declared.get(name)
+        return declared is not None and declared.version is None
+
     # -- which versions are current -----------------------------------------------------------------------------
 
     def recent(self, name: str, number: int, max_age_seconds: float) -> Seen | None:
@@ -85,8 +92,9 @@ class Catalog:
         asked_at, scripts = time.monotonic(), self._client.scripts
         try:
             if number:
-                batch = Batch([scripts.look_template(name), scripts.look_template_version(name, number)])
-                pointers, looked = yield batch
+                pointers, looked = yield Batch(
+                    [scripts.look_template(name), scripts.look_template_version(name, number)]
+                )
             else:
                 pointers, looked = (yield scripts.look_template(name)), None
         except TidemillError as error:
@@ -97,7 +105,14 @@ class Catalog:
                 before.is_asked_again = False
         if len(self._seen) >= MAX_SEEN:
             self._seen.clear()
-        found = self._seen[name, number] = Seen(pointers, looked, asked_at)
+        digest, is_retired = looked or (b"", False)
+        found = self._seen[name, number] = Seen(
+            pointers=pointers,
+            looked=Version(number, digest) if looked else None,
+            is_retired=is_retired,
+            is_shared_out=pointers is not None and any(label.weight for label in pointers.labels),
+            asked_at=asked_at,
+        )
         return found
 
     # -- what is in them ----------------------------------------------------------------------------------------

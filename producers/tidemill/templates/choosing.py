@@ -37,11 +37,6 @@ def by_weight(pointers: Pointers, job_id: str) -> Version | None:
     raise AssertionError("a place beyond all weights")
 
 
-def is_shared_out(pointers: Pointers) -> bool:
-    """Whether jobs that name no version may be of different ones."""
-    return any(label.weight for label in pointers.labels)
-
-
 def named(pointers: Pointers, wanted: str) -> Version:
     """The version that a label, or "newest", stands for now. Raises InvalidInput for one that there is not."""
     if wanted == NEWEST:

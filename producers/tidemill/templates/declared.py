@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from tidemill import validation
+from tidemill import telemetry, validation
 from tidemill.errors import InvalidArguments, InvalidInput, TidemillError
 from tidemill.options import Choices, Duration, Priority
 from tidemill.retry import Retry
+from tidemill.telemetry import Event
 from tidemill.templates.content import Content, digest_of, encode_defaults
 from tidemill.wire.signing import Signable
 from tidemill.wire.templating import Published, Version
@@ -89,6 +90,10 @@ def publishing(client: Client, declared: Declared) -> Operation[Published]:
     except TidemillError as error:
         error.may_be_applied = False  # of the enqueue that it may be done for: no job was sent
         raise
+    if answer.is_new:
+        telemetry.event(
+            Event.TEMPLATE_PUBLISHED, template=declared.name, version=answer.version.number, bytes=len(data)
+        )
     return answer
 
 

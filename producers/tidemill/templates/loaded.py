@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,10 +19,42 @@ if TYPE_CHECKING:
     from tidemill.wire.envelope import Codec
 
 
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# No argument has this name: what needs it is looked at by the task itself.
+_NEVER = frozenset({""})
+
+
 class Checks(Protocol):
     """A schema, or a form of one."""
 
     def check(self, sent: Mapping[str, object], given: Collection[str] = ()) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which arguments a task takes by name: `known`, None: any; and which of them the defaults do not give."""
+
+    definition: Definition
+    known: frozenset[str] | None
+    missing: frozenset[str]
+
+    def fit(self, sent: Mapping[str, object]) -> bool:
+        """Whether the task can be called so: found out without a call, which takes several times as long."""
+        return (self.known is None or self.known.issuperset(sent)) and self.missing.issubset(sent)
+
+
+def names_of(definition: Definition, defaults: Mapping[str, object]) -> Names:
+    """Raises nothing: what the defaults lack or have too much, no call fits."""
+    parameters = inspect.signature(definition.function).parameters.values()
+    by_name = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in _VARIABLE]
+    is_open = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    known = None if is_open else frozenset(by_name)
+    impossible = known is not None and not known.issuperset(defaults)
+    positional = any(one.kind is one.POSITIONAL_ONLY for one in parameters)
+    if impossible or positional:
+        return Names(definition, frozenset(), _NEVER)
+    return Names(definition, known, frozenset(needed).difference(defaults))
 
 
 class Loaded:
@@ -38,6 +72,7 @@ class Loaded:
         self.content = content
         self._codec = codec
         self._schema = schema
+        self._names: Names | None = None
         self.defaults: Mapping[str, object] = _defaults(name, version, content, codec)
         self._encoded = {key: codec.encode_result(value) for key, value in self.defaults.items()}
         self.options = Options(
@@ -66,10 +101,15 @@ class Loaded:
         try:
             if self._checks is not None:
                 self._checks.check(sent, self.defaults)
-            elif definition is not None:
+            elif definition is not None and not self._names_of(definition).fit(sent):
                 definition.check(**{**self.defaults, **sent})
         except (InvalidArguments, TypeError) as error:
             raise InvalidArguments(f"template {self.name!r}, version {self.version.number}: {error}") from None
+
+    def _names_of(self, definition: Definition) -> Names:
+        if self._names is None or self._names.definition is not definition:
+            self._names = names_of(definition, self.defaults)
+        return self._names
 
     def difference(self, sent: Mapping[str, object]) -> Mapping[str, object]:
         """What of the arguments is not as the defaults have it. Values are equal when their bytes are: 1, 1.0 and True

@@ -66,6 +66,18 @@ def read(options: bytes) -> tuple[Reference, Mapping[str, object]]:
         raise CorruptRecord(f"a job's reference to its template can't be read: {error}") from error
 
 
+def shown(options: bytes) -> str | None:
+    """A reference as people read it; None: these are no options of a template's job."""
+    if not is_template(options):
+        return None
+    try:
+        found, _ = read(options)
+    except CorruptRecord as error:
+        return str(error)
+    which = f"written for version {found.number}, chosen at the start" if found.is_late else f"version {found.number}"
+    return f"{found.name}, {which}"
+
+
 def _checked(parts: object) -> Reference:
     match parts:
         case [str(name), int(number), bytes(digest)] if len(digest) == DIGEST_BYTES:

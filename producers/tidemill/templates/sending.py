@@ -46,14 +46,6 @@ class When(NamedTuple):
     delay_ms: int = 0
 
 
-class _Part(NamedTuple):
-    """The jobs of one version; `places`: of its calls among all."""
-
-    plan: enqueueing.Plan
-    new: list[NewJob]
-    places: Sequence[int]
-
-
 class Sender:
     """Enqueues jobs of one template, with one set of choices. Raises InvalidInput for a wrong one."""
 
@@ -80,10 +72,6 @@ class Sender:
         else:
             self._asked_for, self._max_age_seconds = 0, MAX_AGE_SECONDS
 
-    def one(self, arguments: Mapping[str, object], when: When | None = None) -> Operation[Job[Any]]:
-        jobs = yield from self.many((arguments,), when)
-        return jobs[0]
-
     def many(
         self, calls: Sequence[Mapping[str, object]], when: When | None = None, *, partial: bool = False
     ) -> Operation[list[Job[Any]]]:
@@ -91,15 +79,36 @@ class Sender:
         ids = enqueueing.ids_of(self.options.job_id, self.options.unique, len(calls))
         if not ids:
             return []
-        seen = yield from self._current()
+        seen = self._recent() or (yield from self._current())
         version = self._version_of_all(seen, is_late=self.choose == "at_start")
-        if version is not None:
-            part = yield from self._part(seen, version, ids, calls, range(len(ids)), when)
-            return (yield from enqueueing.send(part.plan, part.new, partial=partial))
-        parts: list[_Part] = []
-        for version, places in _shares(_pointers(self.name, seen), ids).items():
-            parts.append((yield from self._part(seen, version, ids, calls, places, when)))
-        return (yield from _send_all(parts, len(ids), partial=partial))
+        if version is None:
+            return (yield from self._shared_out(seen, ids, calls, when, partial=partial))
+        loaded = self._held(version) or (yield from self._load(seen, version))
+        plan, new = self._made(loaded, ids, calls, when)
+        return (yield from enqueueing.send(plan, new, partial=partial))
+
+    def _shared_out(
+        self, seen: Seen, ids: list[str], calls: Sequence[Mapping[str, object]], when: When | None, *, partial: bool
+    ) -> Operation[list[Job[Any]]]:
+        """As `many`, for jobs of several versions: those of one are sent together."""
+        shares: dict[Version, list[int]] = {}
+        for place, job_id in enumerate(ids):
+            version = choosing.by_weight(_pointers(self.name, seen), job_id)
+            assert version is not None
+            shares.setdefault(version, []).append(place)
+        made: list[tuple[enqueueing.Plan, list[NewJob]]] = []
+        for version, places in shares.items():
+            loaded = self._held(version) or (yield from self._load(seen, version))
+            made.append(self._made(loaded, [ids[place] for place in places], [calls[place] for place in places], when))
+        jobs: dict[str, Job[Any]] = {}
+        for (plan, new), places in zip(made, shares.values(), strict=True):
+            try:
+                sent = yield from enqueueing.send(plan, new, partial=partial)
+            except (QueueFull, ServerUnavailable, ServerUnsuitable) as error:
+                error.enqueued = (*jobs.values(), *error.enqueued)
+                raise
+            jobs.update(zip((ids[place] for place in places), sent, strict=True))
+        return [jobs[job_id] for job_id in ids]
 
     def publish(self) -> Operation[Version]:
         if self.declared is None:
@@ -113,10 +122,10 @@ class Sender:
         """The recurring job with what it takes from the template. Its version is chosen when an occurrence starts,
         unless it is pinned."""
         is_late = not isinstance(self.version, int)
-        seen = yield from self._current()
+        seen = self._recent() or (yield from self._current())
         version = self._version_of_all(seen, is_late=is_late)
         assert version is not None
-        loaded = yield from self._loaded(seen, version)
+        loaded = self._held(version) or (yield from self._load(seen, version))
         loaded.check(arguments, self.tasks.get(loaded.content.task))
         sent = arguments if is_late else loaded.difference(arguments)
         options = loaded.options.using(self._own)
@@ -133,20 +142,30 @@ class Sender:
 
     # -- which version ------------------------------------------------------------------------------------------
 
-    def _current(self) -> Operation[Seen]:
-        """What is current. What this process declares is published first, if that was not done, or was lost since."""
-        catalog, own = self.client.catalog, self._own_version()
+    def _recent(self) -> Seen | None:
+        """What is current, if nobody has to be asked or told."""
+        declared, own = self.declared, self._own_version()
         if own is None:
-            declared = self.declared or catalog.declared.get(self.name)
-            if declared is not None and declared.version is None:
-                yield from catalog.publish(declared)
-                own = self._own_version()
+            if declared is not None or self.client.catalog.is_unpublished(self.name):
+                return None
+            number = self._asked_for
+        else:
+            number = self._asked_for or own.number
+        seen = self.client.catalog.recent(self.name, number, self._max_age_seconds)
+        return seen if seen is None or own is None or self._asked_for or seen.looked == own else None
+
+    def _current(self) -> Operation[Seen]:
+        """Asks. What this process declares is published first, if that was not done; or again, if it was lost since."""
+        catalog = self.client.catalog
+        declared = self.declared or catalog.declared.get(self.name)
+        if declared is not None and declared.version is None:
+            yield from catalog.publish(declared)
+        own = self._own_version()
         number = self._asked_for or (own.number if own is not None else 0)
-        seen = catalog.recent(self.name, number, self._max_age_seconds) or (yield from catalog.look(self.name, number))
-        if own is None or self._asked_for or (seen.looked is not None and seen.looked[0] == own.digest):
+        seen = yield from catalog.look(self.name, number)
+        if self.declared is None or own is None or self._asked_for or seen.looked == own:
             return seen
-        assert self.declared is not None
-        own = yield from catalog.publish(self.declared)  # the server has lost it
+        own = yield from catalog.publish(self.declared)
         return (yield from catalog.look(self.name, own.number))
 
     def _own_version(self) -> Version | None:
@@ -161,46 +180,28 @@ class Sender:
         if isinstance(wanted, str):
             return choosing.named(pointers, wanted)
         if wanted is None:
-            if not is_late and choosing.is_shared_out(pointers):
+            if not is_late and seen.is_shared_out:
                 return None
             if own is None:
                 return choosing.named(pointers, choosing.NEWEST)
-        number = wanted or (own.number if own is not None else 0)
-        if seen.looked is None:
-            newest = "all are retired" if pointers.newest is None else f"the newest is {pointers.newest.number}"
-            raise InvalidInput(
-                f"template {self.name!r} has no version {number}; {newest} (`tidemill templates show {self.name}`)"
-            )
-        digest, is_retired = seen.looked
-        if is_retired:
-            raise InvalidInput(
-                f"version {number} of template {self.name!r} is retired, and nothing more is enqueued for it: take "
-                f"version='newest', declare another one, or mill.templates.restore({self.name!r}, {number})"
-            )
-        return Version(number, digest)
+        if seen.looked is not None and not seen.is_retired:
+            return seen.looked
+        raise _refused(pointers, wanted or (own.number if own is not None else 0), is_retired=seen.is_retired)
 
     # -- what is sent -------------------------------------------------------------------------------------------
 
-    def _loaded(self, seen: Seen, version: Version) -> Operation[Loaded]:
-        catalog = self.client.catalog
-        held = catalog.held(self.name, version)
-        if held is not None:
-            return held
-        task = _pointers(self.name, seen).task
-        return (yield from catalog.load(self.name, task, version, self.declared or catalog.declared.get(self.name)))
+    def _held(self, version: Version) -> Loaded | None:
+        if self._bound is not None and self._bound[0].version == version:
+            return self._bound[0]
+        return self.client.catalog.held(self.name, version)
 
-    def _part(
-        self,
-        seen: Seen,
-        version: Version,
-        ids: list[str],
-        calls: Sequence[Mapping[str, object]],
-        places: Sequence[int],
-        when: When | None,
-    ) -> Operation[_Part]:
-        loaded = self.client.catalog.held(self.name, version) or (yield from self._loaded(seen, version))
-        if len(places) < len(ids):
-            ids, calls = [ids[place] for place in places], [calls[place] for place in places]
+    def _load(self, seen: Seen, version: Version) -> Operation[Loaded]:
+        catalog, task = self.client.catalog, _pointers(self.name, seen).task
+        return catalog.load(self.name, task, version, self.declared or catalog.declared.get(self.name))
+
+    def _made(
+        self, loaded: Loaded, ids: list[str], calls: Sequence[Mapping[str, object]], when: When | None
+    ) -> tuple[enqueueing.Plan, list[NewJob]]:
         definition = self.tasks.get(loaded.content.task)
         bodies = self._bodies(loaded, definition, calls)
         options = self._options_of(loaded)
@@ -210,7 +211,7 @@ class Sender:
         if definition is not None and (definition.limits is not None or definition.tenant_of is not None):
             plan.calls = [Call((), {**loaded.defaults, **sent}) for sent in calls]
             plan.limits, plan.tenant_of = definition.limits, definition.tenant_of
-        return _Part(plan, enqueueing.jobs_of(plan, ids, bodies), places)
+        return plan, enqueueing.jobs_of(plan, ids, bodies)
 
     def _bodies(
         self, loaded: Loaded, definition: Definition | None, calls: Sequence[Mapping[str, object]]
@@ -248,25 +249,12 @@ def _pointers(name: str, seen: Seen) -> Pointers:
     )
 
 
-def _shares(pointers: Pointers, ids: Sequence[str]) -> dict[Version, list[int]]:
-    """The places of the jobs of each version."""
-    shares: dict[Version, list[int]] = {}
-    for place, job_id in enumerate(ids):
-        version = choosing.by_weight(pointers, job_id)
-        assert version is not None
-        shares.setdefault(version, []).append(place)
-    return shares
-
-
-def _send_all(parts: Sequence[_Part], count: int, *, partial: bool) -> Operation[list[Job[Any]]]:
-    """The jobs in the order of their calls."""
-    jobs: list[Job[Any] | None] = [None] * count
-    for part in parts:
-        try:
-            made = yield from enqueueing.send(part.plan, part.new, partial=partial)
-        except (QueueFull, ServerUnavailable, ServerUnsuitable) as error:
-            error.enqueued = (*(job for job in jobs if job is not None), *error.enqueued)
-            raise
-        for place, job in zip(part.places, made, strict=True):
-            jobs[place] = job
-    return [job for job in jobs if job is not None]
+def _refused(pointers: Pointers, number: int, *, is_retired: bool) -> InvalidInput:
+    name = pointers.name
+    if is_retired:
+        return InvalidInput(
+            f"version {number} of template {name!r} is retired, and nothing more is enqueued for it: take "
+            f"version='newest', declare another one, or mill.templates.restore({name!r}, {number})"
+        )
+    newest = "all are retired" if pointers.newest is None else f"the newest is {pointers.newest.number}"
+    return InvalidInput(f"template {name!r} has no version {number}; {newest} (`tidemill templates show {name}`)")

@@ -88,27 +88,27 @@ class Template:
         that there is not, and what `Task.enqueue` raises. Safe to repeat with the same `job_id`: that makes no second
         job, even if another version is current by then.
         """
-        return self.sender.client.run(self.sender.one(arguments))
+        return self.sender.client.run(self.sender.many((arguments,)))[0]
 
     async def aenqueue(self, /, **arguments: object) -> Job[Any]:
         """`enqueue` for async code."""
-        return await self.sender.client.arun(self.sender.one(arguments))
+        return (await self.sender.client.arun(self.sender.many((arguments,))))[0]
 
     def enqueue_in(self, delay: timedelta | float, /, **arguments: object) -> Job[Any]:
         """As `enqueue`, but not to run before `delay` (a timedelta or seconds) has passed."""
-        return self.sender.client.run(self.sender.one(arguments, self._after(delay)))
+        return self.sender.client.run(self.sender.many((arguments,), self._after(delay)))[0]
 
     async def aenqueue_in(self, delay: timedelta | float, /, **arguments: object) -> Job[Any]:
         """`enqueue_in` for async code."""
-        return await self.sender.client.arun(self.sender.one(arguments, self._after(delay)))
+        return (await self.sender.client.arun(self.sender.many((arguments,), self._after(delay))))[0]
 
     def enqueue_at(self, when: datetime, /, **arguments: object) -> Job[Any]:
         """As `enqueue`, but not to run before `when`, an aware datetime; a past one runs now."""
-        return self.sender.client.run(self.sender.one(arguments, self._at(when)))
+        return self.sender.client.run(self.sender.many((arguments,), self._at(when)))[0]
 
     async def aenqueue_at(self, when: datetime, /, **arguments: object) -> Job[Any]:
         """`enqueue_at` for async code."""
-        return await self.sender.client.arun(self.sender.one(arguments, self._at(when)))
+        return (await self.sender.client.arun(self.sender.many((arguments,), self._at(when))))[0]
 
     def enqueue_many(self, calls: Iterable[Call], *, partial: bool = False) -> list[Job[Any]]:
         """A job for each call, in order: `template.enqueue_many([call(sku="A1"), call(sku="B2")])`.
