@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Final
 
 SLICE_SECONDS: Final = 0.1
@@ -14,14 +14,15 @@ WINDOW_SLICES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`counts`: jobs started in each slice; `steady`: the mean of the slices from `steady_from` seconds on."""
+    """`counts`: jobs started in each slice; `steady`: the median of the slices from `steady_from` seconds on,
+    so that a moment in which the machine was away changes nothing."""
 
     counts: Sequence[int]
     steady_from: float
 
     @property
     def steady(self) -> float:
-        return fmean(self.counts[round(self.steady_from / SLICE_SECONDS) :])
+        return median(self.counts[round(self.steady_from / SLICE_SECONDS) :])
 
     def reached_after(self, share: float) -> float:
         """Seconds from the first job to the end of the first window that has this share of the steady pace."""

@@ -31,7 +31,7 @@ TEMPLATE: Final = "catalogue-page"
 PAGE: Final = "x" * 2_000
 WORKERS: Final = 3
 VERSIONS: Final = 1_000
-PUBLISHED_PER_SECOND: Final = 60.0
+PUBLISHED_PER_SECOND: Final = 80.0
 JOBS_PER_SECOND: Final = 60.0
 """Of each way to enqueue."""
 # Jobs by number are of one of the newest so many.

@@ -27,5 +27,5 @@ async def report(edition: int, page: str, asked_for: int = 0) -> None:
 @mill.task()
 async def render(seconds: float, page: str, sku: str = "") -> None:
     """One line of history only: there are many of it."""
-    recorder().write("rendered", started=time.time())
+    recorder().write("rendered", job=current_job().id, started=time.time())
     await asyncio.sleep(seconds)
