@@ -70,8 +70,7 @@ class Worker:
         self._beats = beats
         self._url = ""
         self.queues = worker_settings.queues or tuple(sorted({task.queue for task in self._tasks.values()}))
-        target = mill.client.target
-        scripts = mill.client.scripts
+        target, scripts = mill.client.target, mill.client.scripts
         self._link = Link(target)
         self._membership = Membership(mill, worker_settings, self.queues, self._link)
         self.runs = Runs()
@@ -83,7 +82,7 @@ class Worker:
         self._executors: dict[str, Executor] = {}
         self.intake = Intake(self.queues, self._limiter, self._pace, lambda: self.runs.is_isolating)
         contact = Contact(worker_settings.server_deadline_seconds, self._is_busy, self.failed)
-        self._templates = Templates(mill.client, self._link, self._tasks, lambda _: {}, worker_settings, self, contact)
+        self._templates = Templates(mill.client, self._link, self._tasks, worker_settings, self, contact)
         self._interruptions = Interruptions(self.runs, self._executors, self._templates, self.finished)
         self._deadlines = Deadlines(self._interruptions.time_out, self.failed)
         self._settlement = Settlement(self._link, scripts, self, contact)
@@ -239,13 +238,8 @@ class Worker:
         self._templates.changed(name)
 
     def connected(self) -> None:
-        """The control connection is there: from now on changes of templates are heard."""
+        """From now on changes of templates are heard."""
         self._templates.connected()
-
-    # -- for the loader of templates ------------------------------------------------------------------------------
-
-    def resolved(self, runs: list[Run]) -> None:
-        self._admission.resolved(runs)
 
     # -- for the executors --------------------------------------------------------------------------------------
 
@@ -267,6 +261,9 @@ class Worker:
                 outcome = run.guard.ended(run, outcome, is_void=run.taken.incarnation != self.incarnation)
             self._settlement.put(run.taken, outcome)
             run.is_settling = True
+
+    def resolved(self, runs: list[Run]) -> None:
+        self._admission.resolved(runs)
 
     def report(self, run: Run, fraction: float, text: str) -> None:
         self._settlement.report(run.taken, record.write_progress(fraction, text))

@@ -45,6 +45,7 @@ from tidemill.once import Effect, once
 from tidemill.retry import Retry
 from tidemill.retry_calls import aretry_call, retry_call
 from tidemill.task import AsyncTask, Call, Task, call
+from tidemill.templates.template import Template
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [  # noqa: RUF022  grouped by subject
     "Retry",
     "Breaker",
     "Limit",
+    "Template",
     # Jobs.
     "Job",
     "JobState",

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from servers import Server
+from tidemill import Tidemill
+from tidemill.commands.jobs import details_of
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -66,3 +68,21 @@ def test_every_line_of_the_enqueue_section_runs(project: Path, server: Server, u
     _run(project, "enqueue.py", url)
     records = [key for key in server.all_keys() if ":job:" in key]
     assert len(records) == 7
+
+
+def test_the_readmes_template_sends_what_differs(project: Path, server: Server, url: str) -> None:
+    block = re.search(r"\*\*Templates\.\*\*.*?```python\n(.*?)```", README, re.DOTALL)
+    assert block
+    (project / "templates.py").write_text(block.group(1))
+    _run(project, "templates.py", url)
+    with Tidemill(url) as mill:
+        jobs = mill.inspect.jobs("previews")
+        sent = [mill.client.codec.decode_call(job.record.body) for job in jobs]
+        shown = {details_of(job.record)["template"] for job in jobs}
+    assert sorted(sent, key=repr) == [
+        ([], {"path": "a.jpg"}),
+        ([], {"path": "b.jpg"}),
+        ([], {"path": "cat.jpg"}),
+        ([], {"path": "dog.jpg", "size": 32}),
+    ]
+    assert shown == {"preview, version 1"}

@@ -105,5 +105,12 @@ def test_the_first_key_signs_again_what_the_old_one_has_signed(make: MakeMill) -
     assert reference(make(b=OTHER).template(STOCK).enqueue(sku="A1")).number == 1
 
 
+def test_what_is_not_signed_never_takes_the_place_of_what_is(make: MakeMill) -> None:
+    preheat(make(a=KEY), depth=3)
+    preheat(make(), depth=3)
+
+    assert is_signed(content_of(make()))
+
+
 def _set(key: str, value: bytes) -> Command[object]:
     return Command(("SET", key, value), lambda reply: reply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
@@ -24,7 +24,9 @@ from tidemill_consumers.templates.versions import Request, Versions
 from tidemill_consumers.worker import Worker
 
 
-def content_of(mill: Tidemill, task: str, schema: object = None, carried: bytes = b"", **defaults: object) -> Content:
+def content_of(
+    mill: Tidemill, task: str, defaults: Mapping[str, object], *, schema: object = None, carried: bytes = b""
+) -> Content:
     encoded = encode_defaults(mill.client.codec, defaults)
     return Content(task=task, defaults=encoded, carried=carried, schema=schema)
 
@@ -45,7 +47,7 @@ def store(mill: Tidemill, name: str, task: str, digest: bytes, data: bytes) -> V
 
 
 def version_of(mill: Tidemill, name: str, task: str, **defaults: object) -> Version:
-    return publish(mill, name, content_of(mill, task, **defaults))
+    return publish(mill, name, content_of(mill, task, defaults))
 
 
 def jobs_of(

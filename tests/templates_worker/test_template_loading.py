@@ -166,7 +166,7 @@ def test_a_job_of_a_version_that_is_not_there_is_parked_and_runs_when_it_is(
     marks: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
-    digest = digest_of(content_of(marks, "mark", mark="a").pack())
+    digest = digest_of(content_of(marks, "mark", {"mark": "a"}).pack())
     with running_scheduler(marks), running_worker(marks):
         job = jobs_of(marks, NAME, "mark", Version(1, digest)).enqueue()
         late = jobs_of(marks, NAME, "mark", Version(1, digest), late=True).enqueue()
@@ -179,7 +179,7 @@ def test_a_job_of_a_version_that_is_not_there_is_parked_and_runs_when_it_is(
 
 def test_a_number_that_means_another_content_is_not_run(marks: Tidemill) -> None:
     version_of(marks, NAME, "mark", mark="other")
-    meant = Version(1, digest_of(content_of(marks, "mark", mark="meant").pack()))
+    meant = Version(1, digest_of(content_of(marks, "mark", {"mark": "meant"}).pack()))
     with running_worker(marks):
         job = jobs_of(marks, NAME, "mark", meant).enqueue()
         eventually(lambda: "another content" in job.refresh().record.parked, "it was parked")
@@ -202,7 +202,7 @@ def test_after_a_restore_the_number_may_mean_something_else_and_is_loaded_again(
 def test_jobs_of_a_damaged_content_are_dead_letters(marks: Tidemill) -> None:
     damaged = b"\x81\xa4task\xa4mark"
     version = store(marks, NAME, "mark", digest_of(damaged), damaged)
-    foreign = publish(marks, "foreign", content_of(marks, "plain"))
+    foreign = publish(marks, "foreign", content_of(marks, "plain", {}))
     with running_worker(marks):
         with pytest.raises(JobFailed, match="the content of template 'stock' can't be read"):
             jobs_of(marks, NAME, "mark", version).enqueue().result(timeout=20)
@@ -219,7 +219,7 @@ def test_an_application_with_keys_runs_signed_contents_only(url: str) -> None:
             return mark
 
         signed = version_of(mill, "signed", "mark", mark="signed")
-        content = content_of(mill, "mark", mark="plain").pack()
+        content = content_of(mill, "mark", {"mark": "plain"}).pack()
         unsigned = store(mill, "unsigned", "mark", digest_of(content), content)
         with running_worker(mill):
             assert jobs_of(mill, "signed", "mark", signed).enqueue().result(timeout=20) == "signed"

@@ -132,7 +132,7 @@ def test_news_that_were_missed_are_read_when_the_connection_is_back(own_server: 
 
 def test_arguments_for_another_version_that_do_not_fit_the_current_one_are_a_dead_letter(marks: Tidemill) -> None:
     first = version_of(marks, NAME, "mark")
-    publish(marks, NAME, content_of(marks, "mark", schema=describe(Marked)))
+    publish(marks, NAME, content_of(marks, "mark", {}, schema=describe(Marked)))
     with running_worker(marks):
         late = jobs_of(marks, NAME, "mark", first, late=True)
         assert late.enqueue(mark="fits").result(timeout=20) == "fits"

@@ -101,7 +101,7 @@ def test_the_terms_of_a_job_go_before_its_versions_and_those_before_its_tasks(mi
         raise ValueError(mark)
 
     carried = Options().using({"retry": Retry(max_attempts=2, base=0.01)}).carried
-    version = publish(mill, NAME, content_of(mill, "fails", carried=carried))
+    version = publish(mill, NAME, content_of(mill, "fails", {}, carried=carried))
     own = Options().using({"retry": Retry(max_attempts=3, base=0.01)})
     with running_fleet(mill):
         jobs = [
@@ -121,7 +121,7 @@ def test_the_timeout_of_a_version_holds_for_jobs_that_had_to_wait_for_it(mill: T
         current_job().wait_for_stop(60)
 
     carried = Options().using({"timeout": 0.1}).carried
-    version = publish(mill, NAME, content_of(mill, "slow", carried=carried))
+    version = publish(mill, NAME, content_of(mill, "slow", {}, carried=carried))
     with running_worker(mill), pytest.raises(JobFailed, match=r"timeout of 0\.1 s"):
         jobs_of(mill, NAME, "slow", version).enqueue().result(timeout=20)
 

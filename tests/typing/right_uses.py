@@ -14,6 +14,7 @@ from tidemill import (
     JobState,
     Retry,
     Task,
+    Template,
     Tidemill,
     aretry_call,
     call,
@@ -95,6 +96,22 @@ def recurring() -> None:
     mill.every("*/5 * * * *", thumbnail, tz="Europe/Berlin", args=["cat.jpg"])
     mill.every(timedelta(seconds=30), ping, kwargs={"url": "example.org"}, missed="skip")
     mill.every(timedelta(seconds=30), mill.named("images.thumbnail"))
+
+
+def templates() -> None:
+    preview = mill.template("preview", task=thumbnail, defaults={"size": 64}, queue="slow", expires=5, schema=dict)
+    assert_type(preview, Template)
+    assert_type(preview.enqueue(path="cat.jpg"), Job[Any])
+    assert_type(preview.enqueue_in(5, path="cat.jpg"), Job[Any])
+    assert_type(preview.using(version="canary", tenant="a").enqueue_many([call(path="a.jpg")]), list[Job[Any]])
+    assert_type(mill.template("preview", version=3, choose="at_enqueue").publish(), int)
+    mill.every(timedelta(seconds=30), preview, kwargs={"path": "cat.jpg"})
+
+    @preview.upcaster(1)
+    def second(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {**arguments, "size": 1}
+
+    assert_type(second({}), dict[str, Any])
 
 
 def in_a_job() -> None:

@@ -9,7 +9,7 @@ import tidemill
 from tidemill import errors
 
 PUBLIC = {
-    *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry", "Limit", "Breaker"),
+    *("Tidemill", "Task", "AsyncTask", "Call", "call", "Retry", "Limit", "Breaker", "Template"),
     *("Job", "JobState"),
     *("Report", "Finding"),
     *("retry_call", "aretry_call", "current_job", "CurrentJob", "Fence", "once", "Effect"),

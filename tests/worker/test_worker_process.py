@@ -148,6 +148,9 @@ def test_the_settings_of_a_fleet_reach_its_workers() -> None:
         child_processes=2,
         child_max_jobs=7,
         child_max_megabytes=99,
+        template_cache_entries=77,
+        template_cache_bytes=8_888,
+        template_warming=False,
         app_path=APP,
     )
     assert settings.arguments() == [
@@ -161,4 +164,7 @@ def test_the_settings_of_a_fleet_reach_its_workers() -> None:
         "--child-processes=2",
         "--child-max-jobs=7",
         "--child-max-megabytes=99",
+        "--template-cache-entries=77",
+        "--template-cache-bytes=8888",
+        "--no-template-warming",
     ]

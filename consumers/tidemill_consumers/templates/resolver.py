@@ -1,6 +1,7 @@
 """Finds the version of a job that was taken, among those that are held. It asks nobody.
 
-All jobs of a version have the same options, byte for byte: what they say is read once and looked up from then on.
+All jobs of a version have the same options, byte for byte: what they say is read once and looked up from then on. Of
+one batch of jobs the first alone asks the cache, for which a batch is one use.
 """
 
 from __future__ import annotations
@@ -32,11 +33,22 @@ class Resolver:
         self._cache = cache
         self._pointers = pointers
         self._usage = usage
+        self._found: dict[bytes, Resolved] = {}  # by options: in the batch that is under way
         self._used: list[Key] = []
         self._missed: list[Key] = []
 
     def resolve(self, taken: Taken, definition: Definition) -> Run | Outcome:
         """A run; one of a version that is not held has `wanted`, and has to wait for it."""
+        version = self._found.get(taken.options)
+        if version is None or version.definition is not definition:
+            return self._resolve(taken, definition)
+        self._used.append(version.key)
+        retry, timeout_ms, critical = version.terms
+        run = Run(taken, definition, retry, timeout_ms, critical)
+        run.bind = version.bind
+        return run
+
+    def _resolve(self, taken: Taken, definition: Definition) -> Run | Outcome:
         try:
             wanted = wanted_by(taken.options)
         except CorruptRecord as error:
@@ -52,18 +64,16 @@ class Resolver:
         if version is None or version.digest != digest:
             self._missed.append(key)
             return _waiting(taken, definition, wanted)
-        terms = version.terms
-        run = Run(taken, definition, terms.retry, terms.timeout_ms, terms.critical)
-        if wanted.carried is None and key is wanted.key and version.definition is definition:
-            run.bind = version.bind  # the usual case, of which there are many
-            return run
+        if not wanted.is_late and wanted.carried is None:
+            self._found[taken.options] = version
+        run = Run(taken, definition, definition.retry, definition.timeout_ms, definition.critical)
         return apply(run, wanted, version) or run
 
     def count(self) -> None:
         """The end of a batch of jobs."""
         if self._used:
             self._usage.count(self._used, self._missed)
-            self._used, self._missed = [], []
+            self._used, self._missed, self._found = [], [], {}
 
     def chosen(self, wanted: Wanted, taken: Taken) -> tuple[Key, bytes] | None:
         """The version that is current for this job; None: that is not known here."""

@@ -15,7 +15,7 @@ from tidemill_consumers.contact import Contact
 from tidemill_consumers.outcomes import Outcome
 from tidemill_consumers.run import Run
 from tidemill_consumers.settings import WorkerSettings
-from tidemill_consumers.templates.building import Builder, Upcasters
+from tidemill_consumers.templates.building import Builder
 from tidemill_consumers.templates.loading import Host, Loader
 from tidemill_consumers.templates.resolver import Resolver
 from tidemill_consumers.templates.usage import Usage
@@ -31,12 +31,11 @@ class Templates:
         client: Client,
         link: Link,
         tasks: Mapping[str, Definition],
-        upcasters: Upcasters,
         worker_settings: WorkerSettings,
         host: Host,
         contact: Contact,
     ) -> None:
-        builder = Builder(tasks, client.codec, client.signing, upcasters)
+        builder = Builder(tasks, client.codec, client.signing, client.catalog.upcasters)
         self._usage = Usage()
         self._versions = Versions(
             link,
@@ -99,5 +98,6 @@ class Templates:
         self._loader.connected()
 
     def _figures(self) -> telemetry.CacheFigures:
-        stats = self._versions.cache.stats()
-        return telemetry.CacheFigures(stats.hits, stats.misses, stats.evicted, stats.entries, stats.bytes)
+        stats, usage = self._versions.cache.stats(), self._usage
+        hits = usage.total_uses - usage.total_misses
+        return telemetry.CacheFigures(hits, usage.total_misses, stats.evicted, stats.entries, stats.bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from tidemill.wire.templating import Use
 from tidemill_consumers.templates.version import Key
@@ -17,10 +17,13 @@ class Usage:
         self._uses: Counter[Key] = Counter()
         self._misses: Counter[Key] = Counter()
         self._lock = threading.Lock()
+        self.total_uses = self.total_misses = 0
 
-    def count(self, used: Iterable[Key], missed: Iterable[Key] = ()) -> None:
+    def count(self, used: Collection[Key], missed: Collection[Key] = ()) -> None:
         """One for each job; what was missed is among what was used."""
         with self._lock:
+            self.total_uses += len(used)
+            self.total_misses += len(missed)
             self._uses.update(used)
             self._misses.update(missed)
 

@@ -1,11 +1,13 @@
 #!lua
 -- Publishes a version of a template. Content that was published before keeps its number, and changes nothing; where the
--- server has lost it, it is there again. One version beyond those that are kept retires the oldest without a label.
+-- server has lost it, or holds it signed with another key, it is there again. One version beyond those that are kept
+-- retires the oldest without a label.
 -- KEYS  1 template (hash)  2 templates
 -- ARGV  1 now  2 name  3 task  4 digest of the content in hex  5 content  6 versions kept
 --       7 ms that the content of one that is retired is kept
 -- returns {number, 1: it is new, 1: it is retired} | {0, the task that the template has}
 -- include: arguments clock root record expect name template labels
+local SIGNED = 0xC1 -- the first byte of a signed body: see wire/signing.py
 local now, name, task, digest, content = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, kept_ms = number(ARGV[6]), number(ARGV[7])
 if #digest ~= 32 or not string.find(digest, '^[0-9a-f]+$') then refuse('one is no digest') end
@@ -21,7 +23,10 @@ if found then
   local over = tonumber(redis.call('ZSCORE', root .. 'retired:' .. name, known) or '') or now + kept_ms
   if found.retired == 0 or over > now then
     local key = content_key(name, known)
-    if redis.call('EXISTS', key) == 0 then
+    -- What is signed with another key takes its place, so that keys can be changed; what is not signed never does.
+    local is_signed = string.byte(content) == SIGNED
+    if is_signed then expect('string', key) end
+    if redis.call('EXISTS', key) == 0 or (is_signed and redis.call('GET', key) ~= content) then
       redis.call('SET', key, content)
       if found.retired > 0 then redis.call('PEXPIRE', key, text_of(over - now)) end
     end
