@@ -18,7 +18,7 @@ PYTEST = pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
 UNTRACED := interrupts or untraced
 # What has nothing to do with the kind of server, or brings its own, is tested once, by `make test`.
 ONCE := -m "not once" \
-	$(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency cache)
+	$(addprefix --ignore=tests/,unit typing docs cli embedded demo mutants benchmarks concurrency cache cache_comparison)
 # Processes under fault take long; they are tested on Valkey and on the oldest server.
 FAULTS := $(addprefix --ignore=tests/,chaos sentinel)
 
@@ -44,7 +44,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),$(PYTHONS)); do \
 .NOTPARALLEL:
 .PHONY: help setup install check format demo lock clean
 .PHONY: test test-servers test-redis7 test-redis8 test-cluster coverage-html
-.PHONY: bench bench-quick bench-setup scenarios concurrency properties simulate chaos chaos-drain sentinel mutants
+.PHONY: bench bench-quick bench-setup scenarios concurrency cache properties simulate chaos chaos-drain sentinel mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -145,6 +145,11 @@ scenarios: bench-setup ## Flow control on real processes, checked and drawn: SER
 
 concurrency: bench-setup ## Algorithms of concurrency limits in simulated worlds: writes docs/concurrency.md and its plots
 	PYTHONPATH=tests $(BIN)/python -m concurrency --markdown docs/concurrency.md --plots docs/images
+
+# Without TRACES, only those that are made by rule are compared. REFERENCE=policies.py has more policies to compare with.
+cache: bench-setup ## The worker's cache beside other policies: writes docs/cache.md and its plots: TRACES=DIRECTORY
+	PYTHONPATH=tests $(BIN)/python -m cache_comparison --markdown docs/cache.md --plots docs/images \
+		$(addprefix --traces=,$(TRACES)) $(addprefix --reference=,$(REFERENCE))
 
 bench-setup: setup
 	@$(STAMP_TEXT) | cmp -s - $(BENCH_STAMP) || { \

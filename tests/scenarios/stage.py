@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -37,12 +38,32 @@ class Stage:
         log = ("--log-format=json", "--log-level=info")
         return Process(command[0], place, ("tidemill", *command, *log), self.directory, self.server.url)
 
-    def start(self) -> None:
-        """Returns when the workers are there."""
+    def start(self, *later: str) -> None:
+        """Returns when the workers are there. `later`: places that stay empty until `come`."""
         self._follower.start()
-        self._fleet.come()
-        workers = len(self._fleet.of("worker"))
+        for process in self._fleet.of("worker"):
+            process.is_wanted = process.place not in later
+        self._fleet.tend()
+        workers = sum(process.is_wanted for process in self._fleet.of("worker"))
         eventually(lambda: len(self.mill.inspect.workers()) == workers, "the workers have come", _START_SECONDS)
+
+    def come(self, place: str) -> None:
+        """Starts a worker, and does not wait for it."""
+        process = self._worker(place)
+        process.is_wanted = True
+        process.tend(self.recorder)
+
+    def leave(self, place: str) -> None:
+        """Stops a worker; when it is gone, its jobs are done or handed back."""
+        process = self._worker(place)
+        process.is_wanted = False
+        process.send(signal.SIGTERM)
+        if (code := process.wait()) != 0:
+            self.wrong.append(f"{process.name} did not stop in order: exit code {code}")
+        process.popen = None
+
+    def _worker(self, place: str) -> Process:
+        return next(process for process in self._fleet.of("worker") if process.place == place)
 
     def await_empty(self, queue: str) -> None:
         places = (witness.KEYS.wheel(queue), *witness.KEYS.lanes(queue))

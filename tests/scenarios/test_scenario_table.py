@@ -16,5 +16,5 @@ def test_each_scenario_has_a_line_and_what_failed_stands_below_it() -> None:
         "one         40 s  3/3  passed",
         "another     60 s  4/5  FAILED",
         "           goodput ≥ 80%: 67%",
-        "all        100 s  of 300 s",
+        "all        100 s  of 360 s",
     ]

@@ -3,9 +3,9 @@
 A hit takes no lock: it notes the key, and a full batch of notes is worked off by the thread that filled it. Everything
 that changes what is held is done under one lock, so entries and bytes always agree.
 
-What is held is what the leader of two experts would hold (see `leader.py`), and what it has let go for as long as there
-is room. The experts count weights: an entry's share of the room is that of its bytes or that of one entry, whichever is
-larger, so what an expert would hold always fits.
+What is held is what the leader of three experts would hold (see `leader.py`), and what it has let go for as long as
+there is room. The experts count weights: an entry's share of the room is that of its bytes or that of one entry,
+whichever is larger, so what an expert would hold always fits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FINENESS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A moment's figures. `hits` and `misses` count calls of `get`; `leader` is "recency" or "frequency"."""
+    """A moment's figures. `hits` and `misses` count calls of `get`; `leader` is "recency", "frequency" or "both"."""
 
     entries: int
     bytes: int
@@ -82,6 +82,7 @@ class Cache(Generic[K, V]):
         self._on_evict: Final = on_evict
         self._clock: Final = clock
         self._lock: Final = threading.Lock()
+        self._most_evicted: Final = 2 * max_entries  # beyond that most stand there twice, or are wanted again
         self._unit: Final = 1 if max_bytes is None else _FINENESS
         self._hits = self._misses = self._evicted = self._expired = 0
         self._start_empty()
@@ -90,7 +91,6 @@ class Cache(Generic[K, V]):
         self._entries: dict[K, Entry[K, V]] = {}
         self._bytes = 0
         self._leader: Leader[K] = Leader(self._max_entries * self._unit, self._max_entries)
-        self._surplus: deque[K] = deque()  # held, although the leader would not hold it; and what was once so
         self._notes: deque[Entry[K, V]] = deque()  # of hits
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -223,24 +223,17 @@ class Cache(Generic[K, V]):
             self._follow(used)
 
     def _follow(self, used: Sequence[Entry[K, V]]) -> None:
-        has_changed = self._leader.use(used)
-        for key in self._leader.let_go():
-            if key in self._entries:
-                self._surplus.append(key)
-        if (
-            has_changed or len(self._surplus) > 2 * self._max_entries
-        ):  # then most stand there twice, or are wanted again
-            self._look_for_surplus()
-
-    def _look_for_surplus(self) -> None:
-        expert = self._leader.expert
-        self._surplus = deque(key for key in self._entries if key not in expert)
+        leader = self._leader
+        if leader.use(used) or len(leader.expert.evicted) > self._most_evicted:
+            leader.follow(self._entries)
 
     def _make_room(self, newcomer: K, gone: list[tuple[K, V, Reason]]) -> None:
-        """What the leader would hold fits, so what has to go is surplus. A newcomer that goes has never been held."""
+        """What the leader would hold fits, so what has to go is what it has let go. A newcomer that goes has never been
+        held."""
+        expert = self._leader.expert
         while len(self._entries) > self._max_entries or (self._max_bytes is not None and self._bytes > self._max_bytes):
-            key = self._surplus.popleft()
-            if key in self._leader.expert:
+            key = expert.evicted.popleft()
+            if key in expert:  # again
                 continue
             entry = self._take_out(key)
             if entry is not None and key != newcomer:

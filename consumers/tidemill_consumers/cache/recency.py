@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -12,12 +12,13 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Recency(Generic[K]):
-    """`evicted`: the keys that it has let go since somebody emptied the list."""
+    """`evicted`: the keys that it has let go, the first one first. Whoever follows it takes them out; for one that
+    nobody follows it is a deque without room."""
 
     __slots__ = ("_capacity", "_held", "_used", "evicted")
 
     def __init__(self, capacity: int) -> None:
-        self.evicted: list[K] = []
+        self.evicted = deque[K]()
         self._capacity = capacity
         self._used = 0
         self._held: OrderedDict[K, int] = OrderedDict()
