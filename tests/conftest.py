@@ -31,6 +31,14 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def own_server() -> Iterator[Server]:
+    """One that a test may harm. It writes before it answers: `everysec` puts that off while the disk is slow."""
+    found = Server(None, "--appendfsync", "always")
+    yield found
+    found.close()
+
+
+@pytest.fixture
 def url(server: Server) -> Iterator[str]:
     """The URL of an empty server. Afterwards it holds no key that `wire/keys.py` does not explain."""
     server.flush()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from breakers import guarded_app
+from breakers.calling import LASTING, OPTIONS
 from conditions import eventually
-from servers import Server
-from tidemill import Tidemill
+from tidemill import Breaker, Tidemill
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -30,8 +30,20 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
 
 
 @pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
-    found = Server(None, "--appendfsync", "always")
-    yield found
-    found.close()
+def breaker(mill: Tidemill) -> Breaker:
+    return mill.breaker("pay", **OPTIONS)
+
+
+@pytest.fixture
+def lasting(mill: Tidemill) -> Breaker:
+    return mill.breaker("pay", **LASTING)
+
+
+@pytest.fixture
+def elsewhere(url: str) -> Iterator[Breaker]:
+    """The same one in another application, which follows it."""
+    with Tidemill(url) as other:
+        found = other.breaker("pay", **OPTIONS)
+        with found:
+            pass
+        yield found

@@ -26,6 +26,13 @@ def events(directory: Path, process: Process) -> list[str]:
     return [json.loads(line)["event"] for line in text.splitlines()]
 
 
+def stop(*processes: Process) -> None:
+    for process in processes:
+        process.send(signal.SIGCONT)
+        process.send(signal.SIGTERM)
+        process.wait()
+
+
 @pytest.mark.parametrize("alone", [("--no-supervisor",), ()], ids=["alone", "supervised"])
 def test_a_worker_stopped_for_ten_seconds_finds_its_job_done_elsewhere_and_its_own_result_refused(
     tmp_path: Path, url: str, mill: Tidemill, server: Server, alone: tuple[str, ...]
@@ -56,10 +63,7 @@ def test_a_worker_stopped_for_ten_seconds_finds_its_job_done_elsewhere_and_its_o
         assert events(tmp_path, first).count("lease.lost") == 1
         assert mill.named("chaos.application.plain").using(queue="default").enqueue().result(timeout=60) is None
     finally:
-        for process in (first, second, scheduler):
-            process.send(signal.SIGCONT)
-            process.send(signal.SIGTERM)
-            process.wait()
+        stop(first, second, scheduler)
     lines = [line for line in read(tmp_path) if line.get("job") == job.id]
     starts = [line for line in lines if line["op"] == "start"]
     assert [(line["proc"], line["attempt"]) for line in starts] == [(first.name, 1), (second.name, 2)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,14 +15,6 @@ from tidemill import EnqueueUnknown, Job, QueueFull, ServerUnavailable, Tidemill
 from tidemill.settings import ENQUEUE_CHUNK_JOBS
 
 NOBODY = "redis://127.0.0.1:1/0"
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that the test may harm."""
-    found = Server()
-    yield found
-    found.close()
 
 
 def job_count(server: Server) -> int:

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from servers import Server
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may harm. It writes before it answers: `everysec` puts that off while the disk is slow."""
-    found = Server(None, "--appendfsync", "always")
-    yield found
-    found.close()
 
 
 @pytest.fixture

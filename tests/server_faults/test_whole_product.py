@@ -16,7 +16,7 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
-from tidemill import JobExpired, JobFailed, QueueFull, Retry, ServerUnavailable, Tidemill
+from tidemill import JobExpired, JobFailed, QueueFull, Retry, ServerUnavailable, Task, Tidemill
 from tidemill_consumers.settings import WorkerSettings
 from tidemill_scheduler import settings as scheduler_settings
 
@@ -105,13 +105,9 @@ def test_a_state_that_passes_costs_no_job(own_server: Server, state: Callable[..
     assert runs == {"held 0": 1, "held 1": 1, "due": 1, "again": 1}
 
 
-def test_a_server_without_memory_is_drained_to_the_last_job(
-    own_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
-    mill = Tidemill(own_server.url)
-    release, lock = threading.Event(), threading.Lock()
-    runs: Counter[str] = Counter()
+def _work(mill: Tidemill, runs: Counter[str], release: threading.Event) -> Task[[str], str]:
+    """A task that counts its runs; its argument says how it ends."""
+    lock = threading.Lock()
 
     @mill.task(retry=Retry(max_attempts=2, base=0.01))
     def work(name: str) -> str:
@@ -125,6 +121,24 @@ def test_a_server_without_memory_is_drained_to_the_last_job(
             raise ValueError(name)
         return name
 
+    return work
+
+
+def _take_and_die(mill: Tidemill, queue: str) -> None:
+    """A worker takes a job of the queue, and is heard of no more."""
+    scripts, link = mill.client.scripts, mill.client.link
+    link.run(scripts.register("dead", 500, [queue], {}, {"lease_ms": "500"}))
+    assert link.run(scripts.take("dead", (queue,), 1))
+
+
+def test_a_server_without_memory_is_drained_to_the_last_job(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_settings, "IDLE_MS", 200)
+    mill = Tidemill(own_server.url)
+    release = threading.Event()
+    runs: Counter[str] = Counter()
+    work = _work(mill, runs, release)
     with mill:
         own_server.client.config_set("maxmemory", "512mb")
         waiting = [work.enqueue(f"waiting {number}") for number in range(20)]
@@ -133,9 +147,7 @@ def test_a_server_without_memory_is_drained_to_the_last_job(
         expiring = work.using(queue="nobody", expires=1).enqueue("expired")
         mill.every(timedelta(seconds=1), work, args=("often",), name="often")
         lost = work.using(queue="other").enqueue("recovered")
-        scripts, link = mill.client.scripts, mill.client.link
-        link.run(scripts.register("dead", 500, ["other"], {}, {"lease_ms": "500"}))
-        assert link.run(scripts.take("dead", ("other",), 1))
+        _take_and_die(mill, "other")
         with running_worker(mill, WorkerSettings(concurrency=1, lease_ms=2_000)):
             running = work.using(priority="high").enqueue("running")
             eventually(lambda: runs["running"], "it runs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from datetime import UTC, timedelta, timezone, tzinfo
 from threading import Thread
 from timeit import repeat
@@ -158,7 +159,9 @@ def test_threads_that_share_an_expression_do_not_disturb_each_other() -> None:
 @pytest.mark.parametrize("expression", ["*/5 * * * *", "30 2 * * *", "0 9 * * 1-5", "0 0 29 2 *", "0 0 1 * 5L"])
 def test_the_next_occurrence_takes_less_than_a_millisecond(expression: str) -> None:
     cron = Cron(expression, "Europe/Berlin")
-    assert min(repeat(lambda: cron.next_after_ms(NEW_YEAR_MS), number=100, repeat=3)) / 100 < 0.001
+    # By the time of this thread: how busy the machine is does not count.
+    runs = repeat(lambda: cron.next_after_ms(NEW_YEAR_MS), timer=time.thread_time, number=100, repeat=3)
+    assert min(runs) / 100 < 0.001
 
 
 def test_importing_schedules_loads_neither_croniter_nor_zones() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import Server
 from tidemill import Tidemill
 from tidemill_consumers import settings
 from tidemill_scheduler import settings as scheduler_settings
@@ -22,14 +21,6 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
     monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     yield jobs_app.mill
     jobs_app.mill.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may kill. It writes before it answers: `everysec` puts that off while the disk is slow."""
-    found = Server(None, "--appendfsync", "always")
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -229,12 +229,9 @@ class ProcessExecutor:
                 one.up()
                 telemetry.event(Event.CHILD_STARTED, pid=one.process.pid)
             case "progress":
-                run = one.first
+                run, attempt = one.first, (frame.message["id"], frame.message["attempt"])
                 # A thread that an earlier job left behind may still report.
-                if run is not None and (run.taken.id, run.taken.attempt) == (
-                    frame.message["id"],
-                    frame.message["attempt"],
-                ):
+                if run is not None and (run.taken.id, run.taken.attempt) == attempt:
                     self._host.report(run, frame.message["at"], frame.message["text"])
             case _ if one.runs:
                 self._answered(one, frame)
