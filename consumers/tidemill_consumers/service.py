@@ -10,7 +10,7 @@ from typing import Final
 
 from tidemill import validation
 from tidemill.errors import InvalidInput
-from tidemill.lifecycle import Signals, exempt_what_is_loaded
+from tidemill.lifecycle import Signals, collect_less_often, exempt_what_is_loaded
 from tidemill.loading import load_app
 from tidemill_consumers.beats import BeatSender
 from tidemill_consumers.settings import WorkerSettings
@@ -34,6 +34,7 @@ def run_one(settings: WorkerSettings) -> int:
     if not signals.stop.is_set():
         worker.start()
         exempt_what_is_loaded()
+        collect_less_often()
         signals.wait()
         if signals.failed:
             # Half a worker: what runs is handed back now, while there is still a lease. Even that may hang.

@@ -50,6 +50,17 @@ def count_exempt_in_child() -> int:
 
 
 @mill.task()
+def young_containers() -> int:
+    """How many are made before the garbage collector looks at them."""
+    return gc.get_threshold()[0]
+
+
+@mill.task(executor="process")
+def young_containers_in_child() -> int:
+    return gc.get_threshold()[0]
+
+
+@mill.task()
 def kills_its_worker() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

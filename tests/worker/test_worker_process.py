@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from conditions import eventually
 from tidemill import Tidemill
+from tidemill.lifecycle import collect_less_often
 from tidemill.task import Task
 from tidemill_consumers.settings import WorkerSettings
 from worker import jobs_app
@@ -42,6 +45,15 @@ def test_the_garbage_collector_leaves_alone_what_was_loaded_at_the_start(app: Ti
     with running(tmp_path / "log", app.url, "worker", APP, ALONE):
         eventually(lambda: jobs_app.count_exempt.enqueue().result(timeout=20) > 10_000, "the worker's is exempt")
         assert jobs_app.count_exempt_in_child.enqueue().result(timeout=20) > 10_000
+        eventually(lambda: jobs_app.young_containers.enqueue().result(timeout=20) == 10_000, "and it looks less often")
+        assert jobs_app.young_containers_in_child.enqueue().result(timeout=20) == 10_000
+
+
+def test_what_an_application_tells_the_garbage_collector_stays(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(partial(gc.set_threshold, *gc.get_threshold()))
+    gc.set_threshold(5_000, 7, 9)
+    collect_less_often()
+    assert gc.get_threshold() == (5_000, 7, 9)
 
 
 @pytest.mark.interrupts

@@ -25,7 +25,7 @@ from tidemill import logs
 from tidemill.app import Tidemill
 from tidemill.breakers.breaker import Verdict
 from tidemill.errors import RemoteError
-from tidemill.lifecycle import exempt_what_is_loaded
+from tidemill.lifecycle import collect_less_often, exempt_what_is_loaded
 from tidemill.loading import load_app
 from tidemill.wire.scripts import Taken
 from tidemill_consumers import decisions, pipeline
@@ -49,6 +49,7 @@ def main(app_path: str, descriptor: int, permits: int) -> None:
     end = socket.socket(fileno=descriptor)
     mill = load_app(app_path)
     exempt_what_is_loaded()
+    collect_less_often()
     threading.Thread(target=_end_with_worker, args=(end,), name="tidemill-child", daemon=True).start()
     channel = Channel(end)
     channel.send({"kind": "up"})
