@@ -1,6 +1,7 @@
 """The arguments of the templates' measurement: 2 KiB that all jobs share, and a number and a SKU of each its own.
 
-What is shared looks like the settings of a job of this kind: names that repeat, identifiers that do not.
+What is shared looks like the settings of a job of this kind: names that repeat, identifiers that do not, and two dozen
+lists and maps, of which each job gets its own copies.
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ def shared(seed: int = 0) -> Arguments:
     text = " ".join(random.choice(words) for _ in range(left))
     found["note"] = text[:left]
     return found
+
+
+@cache
+def flat() -> Arguments:
+    """As many bytes of texts: nothing that a job could change."""
+    found = {f"text_{place}": "" for place in range(8)}
+    left = SHARED_BYTES - len(_packed(found)) - 2 * len(found)
+    return {name: "x" * (left // len(found)) for name in found}
 
 
 def own(number: int) -> Arguments:

@@ -21,6 +21,7 @@ OURS: Final = {
     "tracing": "benchmarks.systems.with_tracing",
     "stages": "benchmarks.systems.in_stages",
     "as_template": "benchmarks.systems.as_template",
+    "as_flat_template": "benchmarks.systems.as_flat_template",
     "as_small": "benchmarks.systems.as_small",
     "as_whole": "benchmarks.systems.as_whole",
     "as_zstd": "benchmarks.systems.as_zstd",

@@ -34,12 +34,13 @@ APP: Final = "scenarios.templates_app"
 QUEUE: Final = "default"
 TEMPLATES: Final = 3_000
 DEFAULTS_BYTES: Final = 2_048
-JOB_SECONDS: Final = 0.04
+# So short that most of a worker's first second passes with versions that it does not have.
+JOB_SECONDS: Final = 0.01
 CONCURRENCY: Final = 12
 # Zipf's law: the n-th template has so many jobs as the first, divided by n to this power.
 EXPONENT: Final = 0.9
-BACKLOG_JOBS: Final = 1_500
-ENQUEUED_AT_ONCE: Final = 100
+BACKLOG_JOBS: Final = 3_000
+ENQUEUED_AT_ONCE: Final = 250
 # What the fleet uses is told this often, and a worker can only load what was told.
 TOLD_SECONDS: Final = settings.TEMPLATE_REPORT_SECONDS + 2.0
 SEEN_SECONDS: Final = 6.0

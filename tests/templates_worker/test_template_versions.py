@@ -36,7 +36,19 @@ def test_what_nobody_can_change_is_shared(value: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[], [1, [2]], {"a": {"b": [1]}}, {1, 2}, ([1], 2), Holder([1]), {"a": Holder([1])}, [({"a": [1]},)]],
+    [
+        [],
+        [1, [2]],
+        {"a": {"b": [1]}},
+        {1, 2},
+        ([1], 2),
+        Holder([1]),
+        {"a": Holder([1])},
+        [({"a": [1]},)],
+        [{"a": 1}, {"b": (2,)}],
+        [{"a": 1}, {"b": [2]}],
+        [{"a": 1}, [2]],
+    ],
     ids=repr,
 )
 def test_a_copy_is_equal_and_shares_nothing_that_can_be_changed(value: object) -> None:

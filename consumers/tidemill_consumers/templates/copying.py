@@ -21,6 +21,7 @@ Copier = Callable[[], object]
 
 # What a codec can carry and nobody can change; `datetime` is a `date`, and `bool` an `int`.
 _IMMUTABLE: Final = (int, float, str, bytes, type(None), date, time, timedelta, timezone, Decimal, UUID, Enum, complex)
+_COPY_ROW: Final = dict[object, object].copy
 
 
 def copier(value: object) -> Copier | None:
@@ -60,6 +61,9 @@ def _list_copier(value: list[object]) -> Copier:
     parts = [(place, make) for place, part in enumerate(value) if (make := copier(part)) is not None]
     if not parts:
         return value.copy
+    if all(map(_is_row, value)):  # a table, as lists of settings often are: one call into C for each row
+        rows = cast("list[dict[object, object]]", value)
+        return lambda: [*map(_COPY_ROW, rows)]
 
     def copied() -> object:
         made = value.copy()
@@ -68,6 +72,11 @@ def _list_copier(value: list[object]) -> Copier:
         return made
 
     return copied
+
+
+def _is_row(value: object) -> bool:
+    """A dict of values that can be shared."""
+    return type(value) is dict and all(copier(part) is None for part in cast("dict[object, object]", value).values())
 
 
 def _is_frozen(value: object) -> bool:

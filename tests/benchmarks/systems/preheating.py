@@ -46,6 +46,7 @@ def compressed(body: bytes, with_dictionary: bool) -> None:
 
 
 template = mill.template("bench-preheat", task=preheat, defaults=shared_defaults.shared())
+flat_template = mill.template("bench-preheat-flat", task=preheat, defaults=shared_defaults.flat())
 
 Sender = Callable[[list[Call]], object]
 
@@ -59,6 +60,7 @@ def _compressed(with_dictionary: bool) -> Callable[[int], Mapping[str, object]]:
 
 
 as_template = _sender(template.enqueue_many, shared_defaults.own)
+as_flat_template = _sender(flat_template.enqueue_many, shared_defaults.own)
 as_small = _sender(small.enqueue_many, shared_defaults.own)
 as_whole = _sender(preheat.enqueue_many, shared_defaults.whole)
 as_zstd = _sender(compressed.enqueue_many, _compressed(False))
