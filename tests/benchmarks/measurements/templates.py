@@ -84,7 +84,7 @@ def _received_bytes(server: BenchServer) -> int:
 
 @measurement("templates")
 def templates(bench: Bench) -> Iterator[Figure]:
-    jobs, drained, rounds = bench.size((100_000, 20_000, 5), (1_000, 500, 0))
+    jobs, drained, rounds = bench.size((100_000, 15_000, 3), (1_000, 500, 0))
     yield _memory({way: held_bytes(bench, way, jobs) for way in ("template", "whole")})
     runs = {way: bench.counted(partial(sent, bench, way, drained)) for way in WAYS}
     # In short rounds, one beside the other: a machine that slows down slows down all. What runs first is warm by now.
