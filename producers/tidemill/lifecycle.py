@@ -22,8 +22,8 @@ _CHECK_SECONDS: Final = 1.0
 # Names the supervisor's pid to its processes: when it is gone, they stop too.
 SUPERVISOR_VARIABLE: Final = "TIDEMILL_SUPERVISOR_PID"
 # Containers that are made before the garbage collector looks for cycles among them. By default that is so often that
-# most of what it goes through belongs to jobs that still run; with this many a job takes some 6 % less CPU, and what
-# cycles hold is gone a moment later. docs/performance.md.
+# most of what it goes through belongs to jobs that still run; with this many a job takes less CPU, and what cycles hold
+# is gone a moment later.
 _YOUNG_CONTAINERS: Final = 10_000
 # Of CPython up to 3.12, and of later ones.
 _DEFAULT_YOUNG_CONTAINERS: Final = (700, 2_000)

@@ -53,7 +53,7 @@ class Repeating:
         publishes. `remove_recurring` ends it. Raises InvalidInput for a wrong schedule, zone or name.
         """
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        if not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
+        if not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage] - documented in `sys`
             self.client.run(self.publish_recurring(declared))
         return declared
 

@@ -53,7 +53,7 @@ class Templating:
         defaults that do not fit, and what `publish` raises.
         """
         made = self._template(name, task, defaults, schema, upcasters, {"version": version, "choose": choose}, options)
-        if task is not None and not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
+        if task is not None and not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage] - documented in `sys`
             made.publish()
         return made
 

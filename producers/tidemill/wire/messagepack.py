@@ -17,6 +17,7 @@ class Unpacker(Protocol):
     def skip(self) -> None: ...
 
 
+# msgpack ships no types: what is used of it is typed here, once.
 new_packer = cast("Callable[..., Packer]", msgpack.Packer)  # pyright: ignore[reportUnknownMemberType]
 new_unpacker = cast("Callable[..., Unpacker]", msgpack.Unpacker)  # pyright: ignore[reportUnknownMemberType]
 unpackb = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]

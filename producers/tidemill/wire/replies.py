@@ -30,6 +30,7 @@ def milliseconds(value: object) -> int | None:
 def whole(value: object) -> int:
     """A number of a record that a foreign hand may have changed: what is no number counts as none."""
     try:
+        # A reply is of any type, and what `int` refuses is handled below.
         return int(value or 0)  # type: ignore[call-overload, no-any-return]  # pyright: ignore[reportArgumentType]
     except (ValueError, TypeError):
         return 0
