@@ -83,7 +83,7 @@ def test_a_timeout_kills_the_child_whatever_its_job_catches(app: Tidemill, tmp_p
         with pytest.raises(JobFailed, match=r"timeout of 0\.5 s"):
             jobs_app.never_ends.enqueue(str(journal)).result(timeout=20)
         (first,) = lines(journal)
-        assert not is_alive(int(first))
+        eventually(lambda: not is_alive(int(first)), "its child is gone")
         assert jobs_app.process_id.enqueue().result(timeout=20) != int(first)
 
 
@@ -201,7 +201,7 @@ def test_a_worker_that_stops_kills_the_child_of_a_job_that_outlives_the_grace(ap
         eventually(lambda: lines(journal), "it runs")
         worker.stop(grace_seconds=0)
         assert job.refresh().state == "ready"
-        assert not is_alive(int(lines(journal)[0]))
+        eventually(lambda: not is_alive(int(lines(journal)[0])), "the program is gone")
 
 
 def test_the_logger_is_quiet_about_children_that_did_well(app: Tidemill, caplog: pytest.LogCaptureFixture) -> None:
