@@ -69,9 +69,7 @@ class Admission:
                 self._settlement.put(taken, found)
         self._templates.count()
         now, put_off = self._runs.add(self._confined(runs))
-        for run in put_off:
-            reason = "it may be what killed its workers: it waits for one that is idle"
-            self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
+        self._put_off(put_off)
         self.submit(now)
 
     def submit(self, runs: list[Run]) -> None:
@@ -96,6 +94,16 @@ class Admission:
             return None
         late = time.monotonic() - settings.HAND_BACK_MS / 1000
         return self._runs.stuck_executors(late) if since < late else set()
+
+    def put_off_late(self) -> bool:
+        """Suspects for which this worker was busy too long. True: such ones wait, so look again soon."""
+        self._put_off(self._runs.withdraw_late(time.monotonic() - settings.SUSPECT_WAIT_MS / 1000))
+        return self._runs.has_impatient()
+
+    def _put_off(self, suspects: list[Run]) -> None:
+        for run in suspects:
+            reason = "it may be what killed its workers: it waits for one that is idle"
+            self._settlement.put(run.taken, Parked(reason, settings.SUSPECT_OFFER_MS, "no_permit"))
 
     def _admit(self, taken: Taken) -> Run | Outcome:
         found = pipeline.admit(taken, self._tasks, self._client.signing, self._templates)

@@ -2,9 +2,9 @@
 
 A job that was running when its worker died has its crash count raised by the reaper; past a limit it is buried. But of
 the jobs that ran in a worker when it died, one is to blame at most. So a job with SUSPECT_CRASHES on its count runs
-alone, and its next crash is its own. A worker that is busy puts it off, so that an idle one finds it; when that was in
-vain too often, the worker keeps it, takes nothing more, and runs it as soon as nothing else runs. While it waits for
-that, its record says so: should a neighbour kill the worker meanwhile, it is not blamed.
+alone, and its next crash is its own. A worker that is busy then takes nothing more, and runs it as soon as nothing else
+runs. If that takes too long it puts it off, so that an idle one finds it; when that was in vain too often, it keeps it.
+While it waits, its record says so: should a neighbour kill the worker meanwhile, it is not blamed.
 """
 
 from __future__ import annotations
@@ -61,13 +61,9 @@ class Runs:
         with self._changed:
             return [*self._given.values(), *self._suspects]
 
-    @staticmethod
-    def may_wait(run: Run) -> bool:
-        """Is it kept by a busy worker, and not put off?"""
-        return run.taken.crashes >= SUSPECT_CRASHES and run.taken.uncounted >= SUSPECT_OFFERS
-
     def add(self, runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
-        """Returns those that are to be given to executors now, and those that are to be put off."""
+        """Returns those that are to be given to executors now, and those that are to be put off: one suspect waits here
+        at a time, another one may find an idle worker."""
         now: list[Run] = []
         put_off: list[Run] = []
         with self._changed:
@@ -79,8 +75,7 @@ class Runs:
                     self._given[attempt_of(run.taken)] = run
                     now.append(run)
             for run in suspects:
-                is_busy = bool(self._given or self._suspects)
-                if is_busy and not self.may_wait(run):
+                if (self._is_alone or self._suspects) and not _is_kept(run):
                     put_off.append(run)
                 else:
                     self._suspects.append(run)
@@ -118,6 +113,19 @@ class Runs:
             self._suspects.clear()
             return withdrawn
 
+    def withdraw_late(self, since: float) -> list[Run]:
+        """Gives up the suspects that have waited since then, in monotonic seconds, and are not to be kept."""
+        with self._changed:
+            late = [run for run in self._suspects if run.taken_at < since and not _is_kept(run)]
+            for run in late:
+                self._suspects.remove(run)
+            return late
+
+    def has_impatient(self) -> bool:
+        """Suspects wait that are to be given up after a while."""
+        with self._changed:
+            return any(not _is_kept(run) for run in self._suspects)
+
     def withdraw_suspect(self, run: Run) -> bool:
         """True: it was waiting, and will not be given to an executor."""
         with self._changed:
@@ -136,3 +144,8 @@ class Runs:
                 if left <= 0:
                     return
                 self._changed.wait(min(left, _SIGNAL_SECONDS))
+
+
+def _is_kept(run: Run) -> bool:
+    """A suspect that was put off often enough."""
+    return run.taken.uncounted >= SUSPECT_OFFERS

@@ -68,10 +68,11 @@ KEEP_WARM_HIT_RATIO: Final = 0.95
 # A job whose worker died so often while it ran runs alone from then on: the next death is its own. One may be bad luck:
 # a machine that fails takes many jobs with it, and they must not wait for each other afterwards.
 SUSPECT_CRASHES: Final = 2
-# A busy worker puts such a job off, for an idle one to take it; but after so many hand-backs it makes itself idle.
-SUSPECT_OFFERS: Final = 8
-# After which it is offered again. Not longer each time: it has waited for a lease already, and all offers together are
-# to take no longer than an idle worker needs to start.
+# A busy worker keeps such a job for so long, and takes nothing more meanwhile: with short jobs it is idle by then.
+SUSPECT_WAIT_MS: Final = 1_000
+# If it is not, it puts it off, for an idle worker to take it; but after so many hand-backs it is kept to the end.
+SUSPECT_OFFERS: Final = 4
+# After which it is offered again. Not longer each time: it has waited for a lease already.
 SUSPECT_OFFER_MS: Final = 100
 
 # A child process is replaced after this many jobs, or beyond this much memory: leaks of user code stay bounded.

@@ -181,12 +181,15 @@ class Worker:
         self._admission.accept(jobs)
 
     def hand_back_late(self) -> bool:
-        """What waits behind long jobs, or for a template, may start at once elsewhere. True: jobs wait, so look again
-        soon."""
+        """What waits behind long jobs, for a template, or until nothing else runs, may start at once elsewhere.
+
+        True: jobs wait, so look again soon.
+        """
         self._interruptions.hand_back_unresolved()
+        has_suspects = self._admission.put_off_late()
         stuck = self._admission.stuck()
         if stuck is None:
-            return False
+            return has_suspects
         count = self._interruptions.hand_back_waiting(stuck)
         if count:
             self.intake.handed_back(count)

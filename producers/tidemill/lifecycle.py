@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final
 
 from tidemill import settings, telemetry
+from tidemill.backoff import Backoff
 from tidemill.errors import TidemillError
 from tidemill.telemetry import Event
 
@@ -102,26 +103,34 @@ def supervise() -> None:
 
 
 class Outage:
-    """The server is away: growing pauses, a line in the log for each try but the first, and one when it is back."""
+    """The server is away: pauses between the tries to reach it, a line in the log now and then, and one when it is
+    back."""
 
     def __init__(self, server: str, pause: Callable[[float], object]) -> None:
         self._server = server
         self._pause = pause
-        self._began = 0.0  # monotonic seconds
+        self._backoff = Backoff()
+        self._began = 0.0  # monotonic seconds, as the next
+        self._told_at = 0.0
         self._failures = 0
 
     def failed(self, error: TidemillError) -> None:
         """Pauses. The first failure is not logged: it may be an idle connection that was closed."""
-        if self._failures:
+        now = time.monotonic()
+        if not self._failures:
+            self._began = now
+        elif self._failures == 1 or now - self._told_at >= settings.RETRY_CAP_SECONDS:
             telemetry.event(Event.SERVER_UNAVAILABLE, server=self._server, error=str(error))
-        else:
-            self._began = time.monotonic()
-        self._pause(min(settings.RETRY_BASE_SECONDS * 2**self._failures, settings.RETRY_CAP_SECONDS))
-        self._failures = min(self._failures + 1, 16)
+            self._told_at = now
+        self._failures += 1
+        self._pause(self._backoff.next_seconds())
 
     def over(self) -> None:
         """The server has answered. Cheap: it is said after each answer."""
+        if not self._failures:
+            return
         if self._failures > 1:
             outage_seconds = round(time.monotonic() - self._began, 1)
             telemetry.event(Event.SERVER_BACK, server=self._server, outage_s=outage_seconds)
         self._failures = 0
+        self._backoff.over()

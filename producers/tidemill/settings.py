@@ -20,6 +20,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 3.0
 # Full jitter between 0 and min(cap, base × 2^n): spreads clients that lost the same server.
 RETRY_BASE_SECONDS: Final = 0.05
 RETRY_CAP_SECONDS: Final = 1.0
+# Those that must wait for the server, however long, knock again after this part of the time that it has been away.
+RETRY_PART: Final = 0.25
 
 # Connections of one event loop, however many coroutines talk to the server at the same time.
 ASYNC_CONNECTIONS: Final = 16

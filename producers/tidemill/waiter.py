@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tidemill import settings
+from tidemill.backoff import Backoff
 from tidemill.errors import ServerUnavailable
 from tidemill.ids import new_id
 from tidemill.target import Target
@@ -165,7 +166,7 @@ class _Listener:
         self._thread.join(settings.REPLY_TIMEOUT_SECONDS)
 
     def _listen(self) -> None:
-        pause_seconds = settings.RETRY_BASE_SECONDS
+        backoff = Backoff()
         while not self._closed.is_set():
             try:
                 self._follow()
@@ -175,9 +176,8 @@ class _Listener:
                 event(Event.SERVER_UNAVAILABLE, server=self._target.masked, error=f"{type(error).__name__}: {error}")
             if self.listening.is_set():
                 self.listening.clear()
-                pause_seconds = settings.RETRY_BASE_SECONDS
-            self._closed.wait(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, settings.RETRY_CAP_SECONDS)
+                backoff.over()
+            self._closed.wait(backoff.next_seconds())
 
     def _follow(self) -> None:
         from tidemill.connection import open_line  # with redis-py, for which only processes that wait shall pay

@@ -29,6 +29,8 @@ from tidemill_consumers.settlement import command_for, grouped
 _CONCURRENCY: Final = 3
 _RENEW_MS: Final = LEASE_MS // 4
 _MAX_TRIES: Final = 3
+# How often a look of the reader finds that a suspect has waited for too long.
+_LATE_SHARE: Final = 0.2
 _PAGE: Final = 2
 # As the reader's DEAF_SECONDS.
 _DEAF_RENEWALS: Final = 3
@@ -128,6 +130,8 @@ class Worker:
         found: list[Ticket] = yield Once(scripts.strays(incarnation, QUEUES, 100))
         tickets, more = self._not_held(incarnation, found), True
         while not self.is_stopping:
+            if self.runs.has_impatient() and self.world.chance.random() < _LATE_SHARE:
+                self._put_off(self.runs.withdraw_late(float("inf")))
             room, queues = _CONCURRENCY - len(self._held), self._open_queues()
             if room <= 0 or self.runs.is_isolating or not queues:
                 yield None
@@ -189,11 +193,14 @@ class Worker:
             else:
                 runs.append(Run(taken, self.tasks[taken.task], NO_RETRY, None))
         now, put_off = self.runs.add(runs)
-        for run in put_off:
-            self.world.ledger.sometimes["suspect put off"] += 1
-            self._outcomes.append((run.taken, Parked("it waits for an idle worker", 1_000)))
+        self._put_off(put_off)
         self._given += now
         yield None
+
+    def _put_off(self, suspects: list[Run]) -> None:
+        for run in suspects:
+            self.world.ledger.sometimes["suspect put off"] += 1
+            self._outcomes.append((run.taken, Parked("it waits for an idle worker", 1_000)))
 
     def _hand_on(self, incarnation: str) -> Steps:
         scripts = self.world.scripts

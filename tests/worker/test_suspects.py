@@ -59,7 +59,7 @@ def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: S
 def test_a_busy_worker_leaves_a_suspect_to_one_that_is_idle(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
+    monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 20)
     release, started = threading.Event(), threading.Event()
 
     @mill.task()
@@ -84,6 +84,69 @@ def test_a_busy_worker_leaves_a_suspect_to_one_that_is_idle(
         assert job.attempt == 1
         release.set()
         blocking.result(timeout=10)
+
+
+def test_a_busy_worker_runs_a_suspect_as_soon_as_nothing_else_runs(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 60_000)
+    release, started = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    @mill.task()
+    def block() -> None:
+        started.set()
+        release.wait(20)
+        seen.append("the other")
+
+    @mill.task()
+    def run() -> None:
+        seen.append("the suspect")
+
+    with running_worker(mill, WorkerSettings(concurrency=4)):
+        block.enqueue()
+        assert started.wait(10)
+        mill.inspect.pause("default")
+        job = run.enqueue()
+        suspect(server, mill, job)
+        mill.inspect.resume("default")
+        eventually(lambda: job.refresh().state == "running", "it waits in the worker")
+        release.set()
+        job.result(timeout=10)
+    assert seen == ["the other", "the suspect"]
+    assert job.record.uncounted == 0
+
+
+def test_a_busy_worker_keeps_one_suspect_at_a_time(
+    mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 60_000)
+    release, started = threading.Event(), threading.Event()
+
+    @mill.task()
+    def block() -> None:
+        started.set()
+        release.wait(20)
+
+    @mill.task()
+    def run() -> None: ...
+
+    with running_worker(mill, WorkerSettings(concurrency=4)):
+        block.enqueue()
+        assert started.wait(10)
+        mill.inspect.pause("default")
+        jobs = [run.enqueue(), run.enqueue()]
+        for job in jobs:
+            suspect(server, mill, job)
+        mill.inspect.resume("default")
+        eventually(
+            lambda: sorted(job.refresh().state for job in jobs) == ["running", "scheduled"],
+            "one waits in the worker, the other is put off",
+        )
+        release.set()
+        with running_scheduler(mill):
+            for job in jobs:
+                job.result(timeout=10)
 
 
 def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill: Tidemill, server: Server) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill import settings, telemetry
+from tidemill.backoff import Backoff
 from tidemill.breakers.breaker import Breaker
 from tidemill.errors import TidemillError
 from tidemill.target import Target
@@ -109,17 +110,16 @@ class Exchange:
             line.interrupt()  # it connects anew, and finds out whether the server is back
 
     def _listen(self) -> None:
-        pause_seconds = settings.RETRY_BASE_SECONDS
+        backoff = Backoff()
         while not self._closed.is_set():
             try:
                 self._follow()
             except TidemillError as error:
-                was_away = self._is_away
+                if not self._is_away:
+                    backoff.over()
                 self._lost(error)
-                pause_seconds = settings.RETRY_BASE_SECONDS if not was_away else pause_seconds
             self.is_settled.set()
-            self._closed.wait(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, settings.RETRY_CAP_SECONDS)
+            self._closed.wait(backoff.next_seconds())
 
     def _follow(self) -> None:
         from tidemill.connection import open_line
