@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from tidemill import logs, registration, validation
-from tidemill.breakers import Breaker, BreakerOptions
-from tidemill.breakers.facade import Breakers
 from tidemill.client import Client
-from tidemill.dead_letters import DeadLetters
-from tidemill.inspection import Inspection
 from tidemill.job import Job, JobState
 from tidemill.options import Duration
 from tidemill.registration import TaskDecorator, TaskOptions
@@ -22,14 +19,18 @@ from tidemill.settings import SERVER_DEADLINE_SECONDS
 from tidemill.target import Target, checked_url
 from tidemill.task import Definition, NamedTask, named
 from tidemill.templates.declaring import Templating
-from tidemill.templates.facade import Templates
 from tidemill.wire.envelope import MAX_PAYLOAD_BYTES, Codec
 from tidemill.wire.keys import Keys
 from tidemill.wire.signing import signing_of
 
 if TYPE_CHECKING:
+    from tidemill.breakers import Breaker, BreakerOptions
+    from tidemill.breakers.facade import Breakers
     from tidemill.client import Operation
+    from tidemill.dead_letters import DeadLetters
     from tidemill.doctor import Report
+    from tidemill.inspection import Inspection
+    from tidemill.templates.facade import Templates
 
 C = TypeVar("C", bound=type)
 
@@ -71,10 +72,6 @@ class Tidemill(Repeating, Templating):
         signing = signing_of(signing_keys, accept_unsigned, prefix, max_payload_bytes)
         self.client = Client(self._target, Keys(prefix), self.codec, deadline_seconds, signing)
         self.tasks: dict[str, Definition] = {}
-        self.inspect = Inspection(self.client)
-        self.dead_letters = DeadLetters(self.client, self.tasks)
-        self.breakers = Breakers(self.client)
-        self.templates = Templates(self.client)
 
     def __repr__(self) -> str:
         url = self._url or os.environ.get("TIDEMILL_URL") or "embedded"
@@ -92,6 +89,36 @@ class Tidemill(Repeating, Templating):
         from tidemill.embedded import ensure_running
 
         return ensure_running(_directory()).url
+
+    # Most programs look at nothing and steer nothing: what that needs is imported by those that do.
+
+    @cached_property
+    def inspect(self) -> Inspection:
+        """Queues, jobs and workers: a look at them, and a hand on them."""
+        from tidemill.inspection import Inspection
+
+        return Inspection(self.client)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Finds dead letters, runs them again and removes them."""
+        from tidemill.dead_letters import DeadLetters
+
+        return DeadLetters(self.client, self.tasks)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """A look at circuit breakers, and a hand on them."""
+        from tidemill.breakers.facade import Breakers
+
+        return Breakers(self.client)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """A look at templates and their versions, and a hand on them."""
+        from tidemill.templates.facade import Templates
+
+        return Templates(self.client)
 
     # -- tasks --------------------------------------------------------------------------------------------------
 

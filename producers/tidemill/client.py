@@ -12,17 +12,14 @@ So each call is written once; `run` drives it for threads, `arun` for event loop
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from tidemill.admission import Pressures
-from tidemill.breakers.hub import Hub
 from tidemill.target import Target
-from tidemill.waiter import Waiter, Wakeup
 from tidemill.wire.command import Command
 from tidemill.wire.dialogue import Dialogue
 from tidemill.wire.envelope import Codec
@@ -31,8 +28,10 @@ from tidemill.wire.scripts import Scripts
 from tidemill.wire.signing import Signing
 
 if TYPE_CHECKING:
+    from tidemill.breakers.hub import Hub
     from tidemill.connection import AsyncLink, Link
     from tidemill.templates.catalog import Catalog
+    from tidemill.waiter import Waiter, Wakeup
 
 T = TypeVar("T")
 
@@ -84,29 +83,42 @@ class Client:
         self.scripts = Scripts(keys)
         self.queues_by_task: dict[str, str] = {}
         self.pressures = Pressures()
-        self.breakers = Hub(target, self.scripts)
         self._deadline_seconds = deadline_seconds
-        self._waiter = Waiter(target, keys)
+
+    # What not every program needs is imported and made at its first use: redis-py alone takes most of a second's
+    # quarter to import. All of it holds state, so threads whose first use is at the same time must get the same one:
+    # `setdefault` keeps the first that was made (since Python 3.12 a cached_property takes no lock).
 
     @cached_property
     def catalog(self) -> Catalog:
         from tidemill.templates.catalog import Catalog
 
-        return Catalog(self)
+        return cast("Catalog", self.__dict__.setdefault("catalog", Catalog(self)))
 
-    # redis-py takes most of a second's quarter to import: only a process that talks to the server pays for it.
+    @cached_property
+    def breakers(self) -> Hub:
+        from tidemill.breakers.hub import Hub
+
+        return cast("Hub", self.__dict__.setdefault("breakers", Hub(self.target, self.scripts)))
+
+    @cached_property
+    def _waiter(self) -> Waiter:
+        from tidemill.waiter import Waiter
+
+        return cast("Waiter", self.__dict__.setdefault("_waiter", Waiter(self.target, self.scripts.keys)))
 
     @cached_property
     def link(self) -> Link:
         from tidemill.connection import Link
 
-        return Link(self.target, self._deadline_seconds)
+        return cast("Link", self.__dict__.setdefault("link", Link(self.target, self._deadline_seconds)))
 
     @cached_property
     def async_link(self) -> AsyncLink:
         from tidemill.connection import AsyncLink
 
-        return AsyncLink(self.target, self._deadline_seconds)
+        made = AsyncLink(self.target, self._deadline_seconds)
+        return cast("AsyncLink", self.__dict__.setdefault("async_link", made))
 
     def run(self, operation: Operation[T]) -> T:
         try:
@@ -163,9 +175,13 @@ class Client:
             case Pause():
                 return await step.wakeup.await_(step.seconds)
             case Sleep():
+                import asyncio  # half of what `import tidemill` would take; whoever comes here has it already
+
                 await asyncio.sleep(step.seconds)
                 return None
             case Blocking():
+                import asyncio
+
                 return await asyncio.to_thread(step.function)
 
     def pause_until_over(self, job_id: str, timeout_seconds: float | None) -> Operation[None]:
@@ -184,13 +200,17 @@ class Client:
 
     def close(self) -> None:
         """Closes what was opened; the next call opens it again."""
-        self._waiter.close()
-        self.breakers.close()
+        if "_waiter" in self.__dict__:
+            self._waiter.close()
+        if "breakers" in self.__dict__:
+            self.breakers.close()
         if "link" in self.__dict__:
             self.link.close()
 
     async def aclose(self) -> None:
         """`close` for async code; also closes the connections of the running loop."""
+        import asyncio
+
         await asyncio.to_thread(self.close)
         await self.aclose_here()
 

@@ -65,6 +65,11 @@ class Recurring:
             }
         )
 
+    def told_apart(self) -> Recurring:
+        """The second schedule of a task: named by the task and a digest of schedule and arguments."""
+        digest = blake2b(self.pack(), digest_size=4).hexdigest()
+        return replace(self, name=f"{self.name[: validation.MAX_RECURRING_CHARS - 9]}-{digest}")
+
 
 def unpack(name: str, definition: bytes) -> Recurring:
     """Reads a definition. Raises CorruptRecord."""
@@ -113,18 +118,6 @@ def _default_name(task: str) -> str:
         return task
     digest = blake2b(task.encode(), digest_size=4).hexdigest()
     return f"{task[: validation.MAX_RECURRING_CHARS - 9]}-{digest}"
-
-
-def told_apart(recurring: Recurring) -> Recurring:
-    """The second schedule of a task: named by the task and a digest of schedule and arguments."""
-    digest = blake2b(recurring.pack(), digest_size=4).hexdigest()
-    return replace(recurring, name=f"{recurring.name[: validation.MAX_RECURRING_CHARS - 9]}-{digest}")
-
-
-def remove(client: Client, name: str) -> Operation[bool]:
-    """Ends a recurring job; its occurrences that are jobs already stay."""
-    known: int = yield client.scripts.undeclare(validation.recurring_name(name))
-    return bool(known)
 
 
 def publish(client: Client, recurring: Recurring) -> Operation[None]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
-from tidemill import recurring
+from tidemill import validation
 from tidemill.errors import InvalidArguments, InvalidInput
 from tidemill.importing import is_importing
 from tidemill.task import Definition, NamedTask, Task, named
-from tidemill.templates.choosing import NEWEST
-from tidemill.templates.template import Template
 
 if TYPE_CHECKING:
+    from tidemill import recurring
     from tidemill.client import Client, Operation
+    from tidemill.templates.template import Template
 
 
 class Repeating:
@@ -53,7 +52,7 @@ class Repeating:
         publishes. `remove_recurring` ends it. Raises InvalidInput for a wrong schedule, zone or name.
         """
         declared = self._declare(when, task, tz, args, kwargs, name, missed)
-        if not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage] - documented in `sys`
+        if not is_importing():
             self.client.run(self.publish_recurring(declared))
         return declared
 
@@ -83,7 +82,9 @@ class Repeating:
         name: str | None,
         missed: str,
     ) -> recurring.Recurring:
-        if isinstance(task, Template):
+        from tidemill import recurring
+
+        if not isinstance(task, str | NamedTask | Task):
             return self._declare_template(when, task, tz, args, kwargs or {}, name, missed)
         known = named(self.client, self.tasks, task) if isinstance(task, str) else task
         if isinstance(known, Task):
@@ -101,6 +102,9 @@ class Repeating:
         name: str | None,
         missed: str,
     ) -> recurring.Recurring:
+        from tidemill import recurring
+        from tidemill.templates.choosing import NEWEST
+
         if args:
             raise InvalidArguments(f"a template's arguments are given by name: give {args!r:.60} in kwargs")
         if isinstance(template.sender.version, str) and template.sender.version != NEWEST:
@@ -116,7 +120,7 @@ class Repeating:
 
     def _noted(self, declared: recurring.Recurring, name: str | None) -> recurring.Recurring:
         if name is None and self._declared.get(declared.name, declared) != declared:
-            declared = recurring.told_apart(declared)
+            declared = declared.told_apart()
         self._declared[declared.name] = declared
         self._templates.pop(declared.name, None)
         return declared
@@ -128,6 +132,8 @@ class Repeating:
 
     def publish_recurring(self, declared: recurring.Recurring) -> Operation[None]:
         """Writes one of them; that of a template with what the template says now."""
+        from tidemill import recurring
+
         if (source := self._templates.get(declared.name)) is not None:
             template, arguments = source
             declared = yield from template.sender.occurrences(declared, arguments)
@@ -135,12 +141,14 @@ class Repeating:
 
     def remove_recurring(self, name: str) -> bool:
         """Ends a recurring job, by its name. Its occurrences that are jobs already stay. False: there was none."""
-        self._declared.pop(name, None)
-        self._templates.pop(name, None)
-        return self.client.run(recurring.remove(self.client, name))
+        return self.client.run(self._remove(name))
 
     async def aremove_recurring(self, name: str) -> bool:
         """`remove_recurring` for async code."""
+        return await self.client.arun(self._remove(name))
+
+    def _remove(self, name: str) -> Operation[bool]:
         self._declared.pop(name, None)
         self._templates.pop(name, None)
-        return await self.client.arun(recurring.remove(self.client, name))
+        known: int = yield self.client.scripts.undeclare(validation.recurring_name(name))
+        return bool(known)

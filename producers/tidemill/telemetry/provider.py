@@ -16,7 +16,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -105,16 +104,22 @@ def from_meter(make: Callable[[Meter], Made]) -> FromProvider[Made]:
     """Call what this returns for what `make` makes of this process's meter, or None."""
 
     def of_provider(provider: object) -> Made:
-        return make(cast("MeterProvider", provider).get_meter(SCOPE, version(SCOPE), SCHEMA_URL))
+        return make(cast("MeterProvider", provider).get_meter(SCOPE, _version(), SCHEMA_URL))
 
     return FromProvider("opentelemetry.metrics", "opentelemetry.metrics._internal", "meter", of_provider)
+
+
+def _version() -> str:
+    from importlib.metadata import version  # it imports as much as the rest of `import tidemill`: only meters need it
+
+    return version(SCOPE)
 
 
 def meter_now_or_later() -> Meter:
     """A meter whose instruments come to life when a provider is set. It imports the metrics API."""
     from opentelemetry import metrics
 
-    return metrics.get_meter(SCOPE, version(SCOPE), schema_url=SCHEMA_URL)
+    return metrics.get_meter(SCOPE, _version(), schema_url=SCHEMA_URL)
 
 
 def current_span_context() -> SpanContext | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,13 +9,13 @@ from tidemill import validation
 from tidemill.errors import InvalidInput
 from tidemill.importing import is_importing
 from tidemill.task import Definition, NamedTask, Task, named
-from tidemill.templates.choosing import Choose
-from tidemill.templates.declared import TemplateOptions, Upcaster, declare
-from tidemill.templates.sending import TemplateChoices
-from tidemill.templates.template import Template
 
 if TYPE_CHECKING:
     from tidemill.client import Client
+    from tidemill.templates.choosing import Choose
+    from tidemill.templates.declared import TemplateOptions, Upcaster
+    from tidemill.templates.sending import TemplateChoices
+    from tidemill.templates.template import Template
 
 
 class Templating:
@@ -53,7 +52,7 @@ class Templating:
         defaults that do not fit, and what `publish` raises.
         """
         made = self._template(name, task, defaults, schema, upcasters, {"version": version, "choose": choose}, options)
-        if task is not None and not is_importing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage] - documented in `sys`
+        if task is not None and not is_importing():
             made.publish()
         return made
 
@@ -85,6 +84,9 @@ class Templating:
         choices: TemplateChoices,
         options: TemplateOptions,
     ) -> Template:
+        from tidemill.templates.declared import declare
+        from tidemill.templates.template import Template
+
         validation.template_name(name)
         if task is None:
             if defaults is not None or schema is not None or options:
