@@ -120,6 +120,16 @@ def test_a_scheduler_runs_beside_the_worker_and_is_started_again(tmp_path: Path,
         assert mill.named("app.answer").enqueue_in(0.1).result(timeout=60) == "one"
 
 
+def test_options_of_the_worker_are_passed_on(tmp_path: Path, mill: Tidemill) -> None:
+    (tmp_path / "app.py").write_text("import sys\n" + APP.replace('"{answer}"', '" ".join(sys.argv[1:])'))
+    given = ("--template-cache-entries=7", "--template-cache-bytes=70000", "--no-template-warming", "--queues=default")
+    with _dev(tmp_path, "--url", mill.url, *given):
+        worker = str(mill.enqueue("app.answer").result(timeout=60)).split()
+    assert worker[0] == "worker"
+    assert set(given) <= set(worker)
+    assert not [option for option in worker if option.startswith("--concurrency")]
+
+
 def test_without_a_url_it_starts_the_embedded_server_and_ctrl_c_ends_it_all_but_that(tmp_path: Path) -> None:
     _write(tmp_path, "one")
     place = tmp_path / ".tidemill"

@@ -43,23 +43,22 @@ Snapshot = dict[str, tuple[int, int]]
     show_default=True,
     help="Seconds that running jobs get at a restart; then they are handed back, and run again.",
 )
+@click.option("--template-cache-entries", type=click.IntRange(1), help="See worker --help.  [default: the worker's]")
+@click.option("--template-cache-bytes", type=click.IntRange(1), help="See worker --help.  [default: the worker's]")
+@click.option("--template-warming/--no-template-warming", default=True, help="See worker --help.")
 @url_option
 @log_options
 @pass_context
-def dev(
-    context: Context, app: str, queues: str, concurrency: int | None, concurrency_limiter: str | None, grace: float
-) -> None:
+def dev(context: Context, /, app: str, grace: float, template_warming: bool, **chosen: str | int | None) -> None:
     """Run server, scheduler and worker while you write code.
 
     The worker is started again when a .py file below the current directory changes. Code that can't be imported ends
     the worker, not this: it waits for the next change. Without a URL the embedded server is used, which stays up. An
     application that names a server in its code needs the same one as --url here, for its scheduler.
     """
-    options = [f"--queues={queues}", f"--grace={grace}"]
-    if concurrency is not None:
-        options.append(f"--concurrency={concurrency}")
-    if concurrency_limiter is not None:
-        options.append(f"--concurrency-limiter={concurrency_limiter}")
+    options = [f"--grace={grace}", "--template-warming" if template_warming else "--no-template-warming"]
+    # The rest of the options are the worker's by name, with its defaults.
+    options += [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value is not None]
     signals = Signals()
     supervise()
     click.echo(f"server: {logs.mask_url(context.mill.url)}")
