@@ -49,7 +49,7 @@ Snapshot = dict[str, tuple[int, int]]
 @url_option
 @log_options
 @pass_context
-def dev(context: Context, app: str, grace: float, template_warming: bool, **chosen: str | int | None) -> None:
+def dev(context: Context, /, app: str, grace: float, template_warming: bool, **chosen: str | int | None) -> None:
     """Run server, scheduler and worker while you write code.
 
     The worker is started again when a .py file below the current directory changes. Code that can't be imported ends
