@@ -145,6 +145,7 @@ class Load:
         return {str(self.mill.codec.decode_call(job.record.body)[0][0]) for job in dead if job.task == "once"}
 
 
+@pytest.mark.timeout(360)
 @pytest.mark.interrupts
 @pytest.mark.parametrize("repair", [False, True], ids=["looking", "repairing"])
 def test_nothing_is_found_while_everything_works_and_each_job_runs_once(
