@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from script_state import World
 from servers import Server
@@ -20,6 +21,11 @@ _DOCUMENTED = [
     re.compile(re.escape("tm:{0}:") + re.sub(r"<[^>]+>", ".+", name) + "$")
     for name in re.findall(r"^\| `([^`]+)` \|", keys_module.__doc__ or "", re.MULTILINE)
 ]
+
+
+# On a busy machine any example takes long, and says nothing of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,9 @@ from benchmarks.verification import DoesNotCount
 from conditions import eventually
 from tidemill import Tidemill, telemetry
 
+# Several processes start for each of them, which a busy machine takes its time for.
+pytestmark = pytest.mark.timeout(360)
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 # It stays until it is killed, as a worker does: one that ends by itself is an error of the run.

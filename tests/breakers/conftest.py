@@ -12,12 +12,20 @@ from breakers import guarded_app
 from breakers.calling import LASTING, OPTIONS
 from conditions import eventually
 from tidemill import Breaker, Tidemill
+from tidemill.breakers import exchange, hub
 
 TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is there, and on a busy machine it may take longer to answer than a call would wait."""
+    for module in (exchange, hub):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 15.0)
+
+
+@pytest.fixture
+def app(url: str, patient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
     """The application that workers and their children import, on an empty server."""
     monkeypatch.setenv("TIDEMILL_URL", url)
     monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
@@ -30,17 +38,17 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tidemill]:
 
 
 @pytest.fixture
-def breaker(mill: Tidemill) -> Breaker:
+def breaker(mill: Tidemill, patient: None) -> Breaker:
     return mill.breaker("pay", **OPTIONS)
 
 
 @pytest.fixture
-def lasting(mill: Tidemill) -> Breaker:
+def lasting(mill: Tidemill, patient: None) -> Breaker:
     return mill.breaker("pay", **LASTING)
 
 
 @pytest.fixture
-def elsewhere(url: str) -> Iterator[Breaker]:
+def elsewhere(url: str, patient: None) -> Iterator[Breaker]:
     """The same one in another application, which follows it."""
     with Tidemill(url) as other:
         found = other.breaker("pay", **OPTIONS)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tidemill import Tidemill, current_job
 
-mill = Tidemill(deadline=3)
-RESET_SECONDS = 0.6
+mill = Tidemill()
+RESET_SECONDS = 1.0
 BREAKER = mill.breaker("pay", fail_max=2, reset_timeout=RESET_SECONDS, half_open_max=1, exclude=[KeyError])
 
 

@@ -30,7 +30,10 @@ _START_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be run. `workers` alone, `supervised` workers with a supervisor each."""
+    """What is to be run. `workers` alone, `supervised` workers with a supervisor each.
+
+    It goes on until there were `least_faults`, however slow the machine is.
+    """
 
     seconds: float
     seed: int
@@ -43,6 +46,7 @@ class Plan:
     producers: int = 2
     jobs_per_second: float = 30.0
     app: str = APP
+    least_faults: int = 0
 
 
 class Session:
@@ -84,7 +88,8 @@ class Session:
         try:
             self.start()
             until = time.monotonic() + self._plan.seconds
-            self.disturb(lambda: time.monotonic() >= until)
+            least = self._plan.least_faults
+            self.disturb(lambda: time.monotonic() >= until and self.nemesis.count.total() >= least)
             self.heal_and_drain()
             self.stop()
             return self.look()

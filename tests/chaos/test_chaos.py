@@ -18,7 +18,7 @@ SECONDS = 12.0
 @pytest.mark.interrupts
 def test_a_fleet_that_is_disturbed_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "7"))
-    plan = Plan(SECONDS, seed, tmp_path / "history", workers=1, jobs_per_second=20)
+    plan = Plan(SECONDS, seed, tmp_path / "history", workers=1, jobs_per_second=20, least_faults=6)
     outcome = Session(plan).run()
     told = "\n".join(figures.report(outcome))
     assert not outcome.violations, told

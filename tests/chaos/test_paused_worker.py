@@ -18,6 +18,8 @@ from tidemill import Tidemill
 
 LEASE_SECONDS = 2.0
 PAUSE_SECONDS = 10.0
+# Long enough to be stopped in its middle on a busy machine.
+JOB_SECONDS = 3.0
 
 
 def events(directory: Path, process: Process) -> list[str]:
@@ -46,7 +48,7 @@ def test_a_worker_stopped_for_ten_seconds_finds_its_job_done_elsewhere_and_its_o
     try:
         for process in (first, scheduler):
             process.tend(recorder)
-        job = mill.named("chaos.application.slow").using(queue="slow").enqueue(1.0)
+        job = mill.named("chaos.application.slow").using(queue="slow").enqueue(JOB_SECONDS)
         eventually(lambda: any(line["op"] == "start" for line in read(tmp_path)), "it runs", 60)
         paused = [None, *first.children()]
         for pid in paused:
@@ -60,6 +62,7 @@ def test_a_worker_stopped_for_ten_seconds_finds_its_job_done_elsewhere_and_its_o
         for pid in paused:
             first.send(signal.SIGCONT, pid)
         eventually(lambda: "job.fenced" in events(tmp_path, first), "its late result is refused", 60)
+        eventually(lambda: "lease.lost" in events(tmp_path, first), "and another thread has noticed why", 60)
         assert events(tmp_path, first).count("lease.lost") == 1
         assert mill.named("chaos.application.plain").using(queue="default").enqueue().result(timeout=60) is None
     finally:

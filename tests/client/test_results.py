@@ -39,6 +39,11 @@ def connections_of(server: Server) -> int:
     return int(server.client.info("clients")["connected_clients"])
 
 
+def listeners_of(server: Server) -> set[bytes]:
+    """The channels of processes that wait."""
+    return set(server.client.execute_command("PUBSUB", "SHARDCHANNELS", "*:waiter:*"))
+
+
 def test_a_job_that_is_over_is_answered_at_once_and_again(mill: Tidemill, work: Task[[str], str]) -> None:
     with running_worker(mill):
         job = work.enqueue("tide")
@@ -163,8 +168,10 @@ def mill_call(number: int) -> Any:
 
 def test_waiting_costs_a_constant_number_of_commands(mill: Tidemill, server: Server, work: Task[[str], str]) -> None:
     job = work.using(delay=60).enqueue("tide")
+    former = listeners_of(server)
     with pytest.raises(TimeoutError):
-        job.result(timeout=0.01)  # the listener is up
+        job.result(timeout=0.01)
+    eventually(lambda: listeners_of(server) - former, "the listener is up")
     before = commands_of(server)
     with pytest.raises(TimeoutError):
         job.result(timeout=0.5)
@@ -239,14 +246,14 @@ def test_a_user_who_may_not_listen_gets_results_later(caplog: pytest.LogCaptureF
 
     try:
         server.client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-ssubscribe")
-        with Tidemill(server.url.replace("://", "://app:pw@"), deadline=1) as producer:
+        with Tidemill(server.url.replace("://", "://app:pw@"), deadline=3) as producer:
             job = producer.enqueue("a.task")
             with ThreadPoolExecutor() as threads, running_worker(mill), caplog.at_level("WARNING"):
                 assert threads.submit(job.result, 20).result(20) == "done"
             pending = producer.named("a.task").using(delay=60).enqueue()
             with pytest.raises(TimeoutError):
                 pending.result(timeout=0.3)
-        assert "ssubscribe" in caplog.text
+            eventually(lambda: "ssubscribe" in caplog.text, "the listener says why")
     finally:
         mill.close()
         server.close()

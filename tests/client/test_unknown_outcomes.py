@@ -15,6 +15,8 @@ from tidemill import EnqueueUnknown, Job, QueueFull, ServerUnavailable, Tidemill
 from tidemill.settings import ENQUEUE_CHUNK_JOBS
 
 NOBODY = "redis://127.0.0.1:1/0"
+# What should succeed has this time on a busy machine too; what has to fail takes all of it.
+DEADLINE_SECONDS = 3.0
 
 
 def job_count(server: Server) -> int:
@@ -22,7 +24,7 @@ def job_count(server: Server) -> int:
 
 
 def test_an_enqueue_whose_replies_are_all_lost_is_unknown_and_carries_its_job(server: Server, url: str) -> None:
-    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
         mill.enqueue("a.task").cancel()  # the server has the scripts now
         proxy.lose_replies(10_000)
         with pytest.raises(EnqueueUnknown) as caught:
@@ -41,7 +43,7 @@ def test_an_enqueue_whose_replies_are_all_lost_is_unknown_and_carries_its_job(se
 
 async def test_an_enqueue_whose_replies_are_all_lost_is_unknown_in_async_code(server: Server, url: str) -> None:
     with Proxy(server) as proxy:
-        async with Tidemill(proxy.url, deadline=1.5) as mill:
+        async with Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
             await mill.aenqueue("a.task")
             proxy.lose_replies(10_000)
             with pytest.raises(EnqueueUnknown) as caught:
@@ -66,13 +68,12 @@ async def test_a_server_that_was_never_reached_refuses_async_code_too() -> None:
 
 
 def test_refusals_after_a_lost_attempt_do_not_make_it_known(server: Server, url: str) -> None:
-    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=2) as mill:
+    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
         mill.enqueue("a.task")
-        sent = proxy.requests
         proxy.lose_replies(10_000)
 
         def vanish() -> None:
-            eventually(lambda: proxy.requests > sent, "an attempt was lost")
+            eventually(lambda: job_count(server) == 2, "an attempt was made, and its reply lost")
             proxy.close()
 
         vanishing = threading.Thread(target=vanish)
@@ -110,7 +111,7 @@ def test_a_full_queue_after_a_lost_attempt_is_a_refusal(server: Server, mill: Ti
 
 
 def test_a_server_that_was_paused_may_apply_it_later(own_server: Server) -> None:
-    with Tidemill(own_server.url, deadline=1.5) as mill:
+    with Tidemill(own_server.url, deadline=DEADLINE_SECONDS) as mill:
         named = mill.named("a.task").using(queue="default")
         named.enqueue()
         own_server.process.send_signal(signal.SIGSTOP)
@@ -124,7 +125,7 @@ def test_a_server_that_was_paused_may_apply_it_later(own_server: Server) -> None
 
 def test_a_lost_look_for_the_queue_of_a_task_is_a_refusal(server: Server, url: str) -> None:
     """The name alone was asked about: the enqueue was never sent."""
-    with Proxy(server, marker=b"HGET") as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server, marker=b"HGET") as proxy, Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
         proxy.lose_replies(10_000)
         with pytest.raises(ServerUnavailable) as caught:
             mill.enqueue("a.task")
@@ -134,7 +135,7 @@ def test_a_lost_look_for_the_queue_of_a_task_is_a_refusal(server: Server, url: s
 
 def test_many_jobs_say_which_are_in_and_which_are_unknown(server: Server, url: str) -> None:
     calls = [call(number) for number in range(2 * ENQUEUE_CHUNK_JOBS + 1)]
-    with Proxy(server, marker=_SECOND_CHUNK) as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server, marker=_SECOND_CHUNK) as proxy, Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
         proxy.lose_replies(10_000)
         numbered = [call(_SECOND_CHUNK.decode() if number == ENQUEUE_CHUNK_JOBS else number) for number in range(401)]
         assert len(numbered) == len(calls)
@@ -172,7 +173,7 @@ async def test_a_cancelled_enqueue_stays_a_cancellation(own_server: Server) -> N
 
 
 def test_what_is_no_enqueue_stays_unavailable_and_says_whether_it_may_be_applied(server: Server, url: str) -> None:
-    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=DEADLINE_SECONDS) as mill:
         job = mill.enqueue("a.task")
         mill.enqueue("a.task").cancel()
         proxy.lose_replies(10_000)

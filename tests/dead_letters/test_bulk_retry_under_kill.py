@@ -18,7 +18,7 @@ from worker.processes import running
 
 LETTERS = 400
 SECONDS = 60
-COMMAND = ("dead", "retry", "--queue", "default", "--rate", "100/s", "--by", "ann")
+COMMAND = ("dead", "retry", "--queue", "default", "--rate", "30/s", "--by", "ann")
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ NAMES = ("acme", "bolt", "cord", "")
 TENANTS = [Keys.tenant(name) for name in NAMES]
 SPARE = 2
 ROUNDING = 1e-9
+NOT_CHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 weights = st.tuples(*[st.sampled_from((0.25, 1.0, 1.0, 3.0, 7.5)) for _ in TENANTS])
 tenants = st.sampled_from(range(len(TENANTS)))
@@ -96,7 +97,7 @@ class _Flow:
             assert apart[2] - apart[1] <= bound + ROUNDING, f"{pair} of weights {self.weight}"
 
 
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=NOT_CHECKED)
 @given(weights, steps)
 def test_while_two_wait_they_get_what_their_weights_say(
     world: World, weight: tuple[float, ...], steps: list[tuple[str, int, int]]
@@ -115,7 +116,7 @@ def test_while_two_wait_they_get_what_their_weights_say(
     assert not violations(world.dump(), NOW + 10**6)
 
 
-@settings(max_examples=20, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, database=None, suppress_health_check=NOT_CHECKED)
 @given(st.integers(1, 60))
 def test_jobs_of_one_tenant_are_let_in_in_the_order_in_which_they_came(world: World, slots: int) -> None:
     flow = _Flow(world, (1.0,) * 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
 
 from conditions import eventually
@@ -30,10 +32,12 @@ def test_no_job_starts_early_and_all_start_soon(mill: Tidemill) -> None:
         return mill.client.link.run(mill.client.scripts.server_time())
 
     with running_scheduler(mill), running_scheduler(mill), running_worker(mill):
-        jobs = [when.enqueue_in(0.01 * number) for number in range(40)]
-        late_ms = [job.result(timeout=10) - job.refresh().record.due_ms for job in jobs]
+        pairs = [(when.enqueue_in(0.01 * number), when.enqueue()) for number in range(1, 40)]
+        late_ms = [job.result(timeout=20) - job.refresh().record.due_ms for job, _ in pairs]
+        took_ms = [job.result(timeout=20) - job.refresh().record.created_ms for _, job in pairs]
     assert min(late_ms) >= 0
-    assert sorted(late_ms)[len(late_ms) // 2] < 200
+    # On a busy machine those take their time too that need not be promoted.
+    assert median(late_ms) < 200 + 10 * median(took_ms)
 
 
 def test_a_burst_waits_in_the_wheel_until_the_streams_have_room(
@@ -109,8 +113,9 @@ def test_a_full_queue_that_nobody_takes_from_is_looked_at_ever_less_often(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 5)
-    monkeypatch.setattr(settings, "FULL_RETRY_MS", 500)
-    monkeypatch.setattr(settings, "FULL_RETRY_MOST_MS", 5_000)
+    monkeypatch.setattr(settings, "FULL_RETRY_MS", 50_000)
+    monkeypatch.setattr(settings, "FULL_RETRY_MOST_MS", 500_000)
+    monkeypatch.setattr(settings, "IDLE_MS", 1_000_000)
     mill.named("task").using(delay=0.001).enqueue_many(call() for _ in range(10))
     link, scripts = mill.client.link, mill.client.scripts
     eventually(lambda: link.run(scripts.survey()).due_queues == ["default"], "they are due")
@@ -121,7 +126,7 @@ def test_a_full_queue_that_nobody_takes_from_is_looked_at_ever_less_often(
         look = promoter.next_look(promoter.run(["default"], now_ms))
         assert look.at_ms is not None
         waits_ms.append(look.at_ms - now_ms)
-    assert waits_ms == [500, 1_000, 2_000, 4_000, 5_000, 5_000]
+    assert waits_ms == [50_000, 100_000, 200_000, 400_000, 500_000, 500_000]
     monkeypatch.setattr(settings, "FEW_TAKEN_JOBS", 1)
     server.client.xtrim(scripts.keys.ready("default", "normal"), maxlen=0)  # as if they had been taken
     survey = promoter.run(["default"], link.run(scripts.survey()).now_ms)
@@ -130,11 +135,12 @@ def test_a_full_queue_that_nobody_takes_from_is_looked_at_ever_less_often(
 
 def test_a_full_queue_does_not_put_off_a_look_at_another(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "HIGH_WATER_JOBS", 1)
-    monkeypatch.setattr(settings, "FULL_RETRY_MS", 5_000)
+    monkeypatch.setattr(settings, "FULL_RETRY_MS", 500_000)
+    monkeypatch.setattr(settings, "IDLE_MS", 1_000_000)
     link, scripts = mill.client.link, mill.client.scripts
     mill.named("task").using(delay=0.001, queue="full").enqueue_many(call() for _ in range(3))
     eventually(lambda: link.run(scripts.survey()).due_queues == ["full"], "they are due")
-    other = mill.named("task").using(delay=2, queue="other").enqueue()
+    other = mill.named("task").using(delay=60, queue="other").enqueue()
     promoter = Promoter(link, scripts)
     survey = promoter.run(["full"], link.run(scripts.survey()).now_ms)
     assert survey.due_queues == ["full"]

@@ -31,7 +31,7 @@ def producer(guarded: GuardedServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def fleet(guarded: GuardedServer, producer: Tidemill, tmp_path: Path) -> Iterator[tuple[Command, Command]]:
     """A worker and a scheduler as processes, each as its own user."""
     worker_url, scheduler_url = guarded.url_of("worker"), guarded.url_of("scheduler")
-    app = ("worker", "security.roles_app:mill", "--lease", "2", "--grace", "1", "--child-processes", "1")
+    app = ("worker", "security.roles_app:mill", "--lease", "4", "--grace", "1", "--child-processes", "1")
     with (
         running(tmp_path / "worker.log", worker_url, *app) as worker,
         running(tmp_path / "scheduler.log", scheduler_url, "scheduler") as scheduler,

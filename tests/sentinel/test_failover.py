@@ -134,7 +134,7 @@ def _enqueue_for_a_while(mill: Tidemill) -> None:
 
 def test_nothing_is_written_while_a_healthy_primary_is_being_replaced(topology: Topology) -> None:
     """What it acknowledges after the promotion, before anybody is told of it, would be lost."""
-    with Tidemill(topology.url, deadline=1.5) as mill:
+    with Tidemill(topology.url, deadline=3) as mill:
         mill.enqueue("a.task")
         eventually(lambda: all(one.listeners() for one in topology.sentinels), "it listens to all sentinels")
         former = topology.primary_port
@@ -152,7 +152,7 @@ def test_nothing_is_written_while_a_healthy_primary_is_being_replaced(topology: 
 def test_a_failover_that_gets_stuck_stops_nobody_for_long(topology: Topology) -> None:
     for sentinel in topology.sentinels:
         sentinel.ask("SET", NAME, "failover-timeout", 1000 * DEADLINE_SECONDS)
-    with Tidemill(topology.url, deadline=1) as impatient, Tidemill(topology.url, deadline=DEADLINE_SECONDS) as patient:
+    with Tidemill(topology.url, deadline=3) as impatient, Tidemill(topology.url, deadline=DEADLINE_SECONDS) as patient:
         impatient.enqueue("a.task")
         eventually(lambda: all(one.listeners() for one in topology.sentinels), "it listens to all sentinels")
         former = topology.primary

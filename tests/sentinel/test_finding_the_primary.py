@@ -90,9 +90,10 @@ def test_a_sentinel_that_does_not_answer_is_asked_once_and_then_last(
         frozen.process.send_signal(signal.SIGSTOP)
         assert mill.enqueue("a.task").state == "ready"
         mill.close()
+        monkeypatch.setattr(sentinel_connection, "ASK_SECONDS", 30.0)
         began = time.monotonic()
         assert mill.enqueue("a.task").state == "ready"
-        assert time.monotonic() - began < 3.0, "the one that answered is asked first"
+        assert time.monotonic() - began < 30.0, "the one that answered is asked first"
 
 
 def test_a_sentinel_that_names_a_replica_is_not_believed(servers: tuple[Server, Server]) -> None:
@@ -102,7 +103,7 @@ def test_a_sentinel_that_names_a_replica_is_not_believed(servers: tuple[Server, 
             job = mill.enqueue("a.task")
             assert primary.client.exists(f"tm:{{0}}:job:{job.id}")
         with (
-            Tidemill(_url(wrong), deadline=1) as mill,
+            Tidemill(_url(wrong), deadline=3) as mill,
             pytest.raises(ServerUnavailable, match=r"which the sentinels name as the primary, is a replica"),
         ):
             mill.enqueue("a.task")
@@ -137,7 +138,7 @@ def test_a_sentinel_that_missed_a_failover_is_overruled(topology: Topology) -> N
 def test_a_name_that_no_sentinel_knows_is_said(servers: tuple[Server, Server]) -> None:
     with _sentinel(_port(servers[0])) as sentinel:
         url = _url(sentinel).replace(NAME, "other")
-        with Tidemill(url, deadline=0.5) as mill, pytest.raises(ServerUnavailable) as found:
+        with Tidemill(url, deadline=3) as mill, pytest.raises(ServerUnavailable) as found:
             mill.enqueue("a.task")
     assert "no sentinel knows where the primary is: the sentinels know no primary named 'other'" in str(found.value)
 

@@ -11,6 +11,9 @@ from servers import Server
 from simulation.campaign import Outcome, run_seeds
 from tidemill.job import TRANSITIONS
 
+# On a busy machine the seeds take minutes.
+pytestmark = pytest.mark.timeout(360)
+
 SEEDS = 120
 
 # What must have happened somewhere in these worlds: a branch that no seed reaches is not tested.
@@ -61,8 +64,10 @@ def quiet() -> Iterator[None]:
 def outcome() -> Iterator[Outcome]:
     """Of the seeds of the test suite, on a server of their own."""
     server = Server()
-    yield run_seeds(server.url, range(SEEDS))
-    server.close()
+    try:
+        yield run_seeds(server.url, range(SEEDS))
+    finally:
+        server.close()
 
 
 def test_no_seed_breaks_an_invariant(outcome: Outcome) -> None:

@@ -89,7 +89,7 @@ def test_a_question_without_an_answer_says_that_no_job_was_made(first: str, serv
     with Tidemill(url) as mill:
         preheat(mill, depth=2)
     marker = {"the question": b"HMGET", "the publishing": b"EVALSHA", "the content": b"GET"}[first]
-    with Proxy(server, marker=marker) as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server, marker=marker) as proxy, Tidemill(proxy.url, deadline=3) as mill:
         mill.enqueue("a.task").cancel()  # it is connected, and the server has the scripts
         handle = mill.template(STOCK)
         if first == "the content":
@@ -111,7 +111,7 @@ def test_a_question_without_an_answer_says_that_no_job_was_made(first: str, serv
 
 
 def test_an_enqueue_without_an_answer_carries_its_job_and_can_be_repeated(server: Server, url: str) -> None:
-    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=1.5) as mill:
+    with Proxy(server) as proxy, Tidemill(proxy.url, deadline=3) as mill:
         template = preheat(mill, depth=2)
         template.enqueue(sku="A0").cancel()
         seen = mill.client.catalog.recent(STOCK, 1, 60.0)
