@@ -143,6 +143,32 @@ TAKE = [
     ),
     Case(
         "take",
+        "what is free is left for who stands in line and needs more, however little it costs who comes new",
+        {
+            **LEASE,
+            **RATE,
+            **streams(normal=tickets("new")),
+            "job:new": but(READY, li="r1"),
+            "job:b": waiting("r1:3", 500, FOR_RATE),
+            **line("r1", NOW + 2, b=500),
+            "limit:r1": rate_at(6),
+        },
+        take(),
+        {
+            **LEASE,
+            **RATE,
+            **EMPTY,
+            "job:new": waiting("r1", 1000, FOR_RATE),
+            "job:b": waiting("r1:3", 500, FOR_RATE),
+            **line("r1", NOW + 2, b=500, new=1000),
+            "limit:r1": rate_at(6),
+            "events": ["limit new"],
+            "queue:q": {"limited": "1"},
+        },
+        Takings([]),
+    ),
+    Case(
+        "take",
         "no more permits are given than there are, and what runs elsewhere counts",
         {
             **LEASE,
