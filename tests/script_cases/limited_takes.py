@@ -169,6 +169,26 @@ TAKE = [
     ),
     Case(
         "take",
+        "a rate that would keep all waiting for longer than its burst takes, as of a clock that was set back, is free",
+        {
+            **LEASE,
+            **RATE,
+            **streams(normal=tickets("a")),
+            "job:a": but(READY, li="r1"),
+            "limit:r1": rate_at(13),
+        },
+        take(),
+        {
+            **LEASE,
+            **RATE,
+            **streams(normal=tickets("a@w1")),
+            "job:a": but(RUNNING, li="r1"),
+            "limit:r1": rate_at(2),
+        },
+        Takings([limited("a", "r1")]),
+    ),
+    Case(
+        "take",
         "no more permits are given than there are, and what runs elsewhere counts",
         {
             **LEASE,
