@@ -70,8 +70,8 @@ def test_calls_leave_the_window() -> None:
     calls = Calls(fail_max=None, error_rate=0.5, min_calls=4, window=10)
     assert calls.tell("ff") == ""
     calls.clock.now += 11
-    assert calls.tell("ssf") == ""
-    assert calls.tell("f") == "error_rate"
+    assert calls.tell("sssf") == ""
+    assert calls.tell("ff") == "error_rate"
 
 
 def test_the_window_moves_on_in_steps() -> None:
@@ -89,6 +89,14 @@ def test_slow_calls_open_it_though_they_succeed() -> None:
     assert calls.tell("S") == "slow_calls"
     assert calls.rules.is_slow(1.0)
     assert not calls.rules.is_slow(0.999)
+
+
+def test_slow_calls_leave_the_window_too() -> None:
+    calls = Calls(slow_call=1.0, slow_rate=0.5, min_calls=4, window=10)
+    assert calls.tell("SSS") == ""
+    calls.clock.now += 11
+    assert calls.tell("sssS") == ""
+    assert calls.tell("SS") == "slow_calls"
 
 
 def test_slow_calls_are_like_others_unless_it_is_said_what_is_slow() -> None:

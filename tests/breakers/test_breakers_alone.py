@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from breakers.calling import LASTING, OPTIONS, fail, is_refused
@@ -24,6 +25,22 @@ def test_without_a_server_a_process_goes_on_by_itself() -> None:
         assert breaker.state == "open"
         eventually(lambda: not is_refused(breaker), "a probe is let through")
         eventually(lambda: breaker.state == "closed", "it is closed")
+
+
+def test_without_a_server_those_that_have_passed_are_among_its_probes() -> None:
+    with Tidemill("redis://127.0.0.1:1", deadline=0.1) as mill:
+        breaker = mill.breaker("pay", fail_max=2, reset_timeout=0.4, half_open_max=2)
+        fail(breaker)
+        eventually(lambda: breaker.retry_after == 0, "it may be half-open")
+        first, second = breaker.begin(), breaker.begin()
+        assert is_refused(breaker)
+        first.ended("succeeded", 0.0)
+        assert is_refused(breaker)
+        second.ended("nothing", 0.0)
+        third = breaker.begin()
+        assert is_refused(breaker)
+        third.ended("succeeded", 0.0)
+        assert breaker.state == "closed"
 
 
 def test_what_was_found_out_alone_is_told_when_the_server_is_back(own_server: Server) -> None:
@@ -92,3 +109,6 @@ def test_every_key_has_an_end(server: Server, mill: Tidemill, breaker: Breaker) 
     keys = mill.client.scripts.keys
     for key in (keys.breaker("pay"), keys.breakers):
         assert 0 < server.client.pttl(key) <= 86_400_000 + 400
+    mill.breakers.open("mail", duration=timedelta(days=1))
+    for key in (keys.breaker("mail"), keys.breakers):
+        assert 86_400_000 + 400 < server.client.pttl(key) <= 2 * 86_400_000

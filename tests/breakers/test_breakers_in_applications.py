@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from breakers.calling import OPTIONS, Down, fail, is_refused
+from breakers.calling import LASTING, OPTIONS, Down, fail, is_refused
 from commands_seen import commands_during
 from conditions import eventually, eventually_each
 from servers import Server
@@ -80,6 +80,32 @@ async def test_a_coroutine_can_be_the_probe(breaker: Breaker) -> None:
     async with breaker:
         pass
     await asyncio.to_thread(eventually, lambda: breaker.state == "closed", "it is closed")
+
+
+async def test_a_coroutine_that_is_cancelled_while_it_asks_leaves_its_permit_to_others(
+    mill: Tidemill, server: Server, url: str
+) -> None:
+    options: BreakerOptions = {**LASTING, "half_open_max": 1}
+    breaker = mill.breaker("pay", **options)
+    with Tidemill(url) as another:
+        elsewhere = another.breaker("pay", **options)
+        assert not is_refused(elsewhere)
+        assert not is_refused(breaker)
+        mill.breakers.open("pay", duration=0.2)
+        await asyncio.to_thread(eventually_each, [breaker, elsewhere], _may_be_half_open, "it may be half-open")
+        server.client.client_pause(10_000, all=False)
+        asking = asyncio.create_task(breaker.abegin())
+        await asyncio.sleep(0)
+        asking.cancel()
+        server.client.client_unpause()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+        await asyncio.to_thread(eventually, lambda: breaker.state == "half_open", "the permit was given")
+        await asyncio.to_thread(eventually, lambda: not is_refused(elsewhere), "it is another's")
+
+
+def _may_be_half_open(breaker: Breaker) -> bool:
+    return breaker.state == "open" and not breaker.retry_after
 
 
 async def test_calls_of_many_tasks_do_not_mix(breaker: Breaker) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _LUA: Final = "producers/tidemill/wire/lua/"
+_WORKERS_TEMPLATES: Final = "consumers/tidemill_consumers/templates/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,90 @@ MUTANTS: Final = (
         f"{_LUA}shed.lua",
         "  allowed = math.min(allowed, above)\n",
         "",
+        "tables",
+    ),
+    # Job templates.
+    Mutant(
+        "T1",
+        "a restored version's content ends all the same, when it would have",
+        f"{_LUA}restore_template.lua",
+        "redis.call('PERSIST', key)",
+        "redis.call('TTL', key)",
+        "template contents",
+    ),
+    Mutant(
+        "T2",
+        "a job that is pinned to a version runs with the one that is current",
+        f"{_WORKERS_TEMPLATES}resolver.py",
+        "if wanted.is_late:\n            chosen",
+        "if self._pointers.get(wanted.key.name) is not None:\n            chosen",
+        "template news",
+    ),
+    Mutant(
+        "T3",
+        "jobs that take the current version all run with that of the first one that was taken with them",
+        f"{_WORKERS_TEMPLATES}resolver.py",
+        "if not wanted.is_late and wanted.carried is None:",
+        "if wanted.carried is None:",
+        "template news",
+    ),
+    Mutant(
+        "T4",
+        "news of a template that a worker could not follow at once are forgotten: it goes on with a stale version",
+        f"{_WORKERS_TEMPLATES}loading.py",
+        "            self.changed(heard)\n            raise",
+        "            raise",
+        "template news",
+    ),
+    # Circuit breakers.
+    Mutant(
+        "B1",
+        "a half-open breaker does not count the probes that have passed",
+        f"{_LUA}probe_breaker.lua",
+        "breaker.passed + out >= most",
+        "out >= most",
+        "tables",
+    ),
+    Mutant(
+        "B2",
+        "old news turn a breaker back",
+        "producers/tidemill/breakers/standing.py",
+        "    if news.epoch < standing.epoch:\n        return standing\n",
+        "    if news.epoch < standing.epoch:\n        return told\n",
+        "breakers",
+    ),
+    # Limits.
+    Mutant(
+        "L1",
+        "a slow rate is forgotten while its burst is used up",
+        f"{_LUA}lib/limits.lua",
+        "text_of(math.ceil(ahead / 1000) + KEPT_LONGER_MS)",
+        "text_of(KEPT_LONGER_MS)",
+        "scripts",
+    ),
+    Mutant(
+        "L2",
+        "the permits of a dead worker are not given back",
+        f"{_LUA}recover.lua",
+        "  held = note_permits(held, id, record[12])\n",
+        "",
+        "tables",
+    ),
+    Mutant(
+        "L3",
+        "a worker that lost its job gives back the permit of who runs it now",
+        f"{_LUA}complete.lua",
+        "  if holds(record, incarnation, attempt) then\n",
+        "  held = note_permits(held, id, record[8])\n  if holds(record, incarnation, attempt) then\n",
+        "tables",
+    ),
+    # Tenants.
+    Mutant(
+        "F1",
+        "a tenant's time does not go on with its jobs: others starve",
+        f"{_LUA}lib/let_in_turns.lua",
+        "virtual(time + came / weight), tenant)",
+        "virtual(time), tenant)",
         "tables",
     ),
 )

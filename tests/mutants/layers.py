@@ -57,6 +57,10 @@ LAYERS: Final = {
     "worker": _pytest("tests/worker/test_dying_while_settling.py"),
     "delivery": _pytest("tests/worker/test_lost_workers.py", "-k", "group or delivered_again"),
     "signing": _pytest("tests/security/test_signing.py"),
+    "scripts": _pytest("tests/wire/test_script_behaviour.py"),
+    "template contents": _pytest("tests/templates/test_templates_by_hand.py", "-k", "content"),
+    "template news": _pytest("tests/templates_worker/test_template_news.py"),
+    "breakers": _pytest("tests/breakers/test_breaker_model.py"),
 }
 
 

@@ -54,14 +54,10 @@ SETTLE = [
         job("dead", l="w1", a=1, j=8, f=NOW, e="error", li="c1"),
         {"dead:q": {"a": NOW}, "queue:q": {"dead": "1"}, "events": ["bury a"]},
     ),
-    Case(
-        "complete",
-        "a fenced worker gives back nothing",
-        HELD,
-        _settle("complete", "w9"),
-        HELD,
-        [0],
-    ),
+    *[
+        Case(script, "a fenced worker gives back nothing", HELD, _settle(script, "w9"), HELD, [0])
+        for script in ("complete", "retry", "park", "bury", "release")
+    ],
     Case(
         "release",
         "its permit is free, and a scheduler is told",

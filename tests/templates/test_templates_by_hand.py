@@ -75,6 +75,8 @@ def test_content_of_a_retired_version_ends_when_it_was_said_and_a_restored_one_d
     assert 29 * 86_400 < server.client.ttl(content("resize", 1)) <= 30 * 86_400
     assert 3_500 < server.client.ttl(content("resize", 2)) <= 3_600
     assert server.client.ttl(content("resize", 3)) == -1
+    mill.templates.retire("resize", 2)
+    assert 29 * 86_400 < server.client.ttl(content("resize", 2)) <= 30 * 86_400, "for as long as was said last"
     mill.templates.restore("resize", 1)
     assert server.client.ttl(content("resize", 1)) == -1
     mill.templates.retire("resize", 1, keep=0)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from commands_seen import commands_seen
 from conditions import eventually
-from fleet import running_worker
+from fleet import running_scheduler, running_worker
 from servers import Server
-from templates_worker.published import content_of, held, jobs_of, opened, publish, version_of, versions_of
+from templates_worker.published import content_of, held, jobs_of, opened, publish, store, version_of, versions_of
 from templates_worker.shapes import Marked
-from tidemill import JobFailed, Tidemill
+from tidemill import JobFailed, Tidemill, call
+from tidemill.errors import ServerUnavailable
 from tidemill.ids import new_id
+from tidemill.templates.choosing import pick
+from tidemill.templates.content import digest_of
 from tidemill.templates.schema import describe
+from tidemill.wire.command import Command
 from tidemill.wire.dead_letters import Hand
+from tidemill_consumers import settings
 from tidemill_consumers.templates.version import Key
+from tidemill_consumers.templates.versions import Versions
 from tidemill_consumers.worker import Worker
 
 NAME = "stock"
@@ -113,6 +121,72 @@ def test_labels_share_out_the_jobs_that_are_chosen_when_they_start(marks: Tidemi
         assert 5 < marked.count("stable") < 55
         label(marks, "canary", 2, 0)
         eventually(lambda: {late.enqueue().result(timeout=20) for _ in range(20)} == {"stable"}, "the share has ended")
+
+
+def test_of_jobs_that_are_taken_together_each_has_its_own_share(marks: Tidemill) -> None:
+    """Their options are the same, byte for byte."""
+    first = version_of(marks, NAME, "mark", mark="stable")
+    version_of(marks, NAME, "mark", mark="canary")
+    label(marks, "stable", 1, 1)
+    label(marks, "canary", 2, 1)
+    late = jobs_of(marks, NAME, "mark", first, late=True)
+    with running_worker(marks) as worker:
+        while held(worker, NAME, 1, 2) != [1, 2]:
+            late.enqueue().result(timeout=20)
+        pointers = versions_of(worker).pointers.get(NAME)
+        assert pointers is not None
+        jobs = late.enqueue_many([call() for _ in range(60)])
+        for job in jobs:
+            version = pick(pointers, job.id)
+            assert version is not None
+            assert job.result(timeout=20) == ("stable" if version.number == 1 else "canary")
+
+
+def test_news_that_could_not_be_followed_are_followed_later(marks: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = version_of(marks, NAME, "mark", mark="first")
+    late = jobs_of(marks, NAME, "mark", first, late=True)
+    with running_worker(marks) as worker:
+        assert late.enqueue().result(timeout=20) == "first"
+        ask, tries = Versions.ask, list[object]()
+
+        def failing(versions: Versions, names: Iterable[str]) -> None:
+            tries.append(names)
+            if len(tries) == 1:
+                raise ServerUnavailable("it is away")
+            ask(versions, names)
+
+        monkeypatch.setattr(Versions, "ask", failing)
+        version_of(marks, NAME, "mark", mark="second")
+        eventually(lambda: newest_known(worker) == 2, "the worker has asked again")
+        assert late.enqueue().result(timeout=20) == "second"
+
+
+def test_a_current_version_that_no_job_can_have_gives_way_to_the_next(marks: Tidemill) -> None:
+    damaged = b"\x81\xa4task\xa4mark"
+    first = store(marks, NAME, "mark", digest_of(damaged), damaged)
+    late = jobs_of(marks, NAME, "mark", first, late=True)
+    with running_worker(marks) as worker:
+        with pytest.raises(JobFailed, match="can't be read"):
+            late.enqueue().result(timeout=20)
+        version_of(marks, NAME, "mark", mark="second")
+        eventually(lambda: newest_known(worker) == 2, "the worker has heard of it, though it holds none")
+        assert late.enqueue().result(timeout=20) == "second"
+
+
+def test_when_the_current_version_is_gone_it_is_asked_which_is_current(
+    marks: Tidemill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
+    first = version_of(marks, NAME, "mark", mark="first")
+    late = jobs_of(marks, NAME, "mark", first, late=True)
+    with running_scheduler(marks), running_worker(marks) as worker:
+        assert late.enqueue().result(timeout=20) == "first"
+        monkeypatch.setattr(Versions, "refresh", lambda *_: [])  # no news come
+        version_of(marks, NAME, "mark", mark="second")
+        with opened(marks) as link:
+            link.run(Command(("DEL", marks.client.scripts.keys.content(NAME, 1)), int))
+        versions_of(worker).cache.discard(Key(NAME, 1))
+        assert late.enqueue().result(timeout=20) == "second"
 
 
 def test_news_that_were_missed_are_read_when_the_connection_is_back(own_server: Server) -> None:

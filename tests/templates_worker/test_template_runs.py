@@ -11,7 +11,7 @@ import pytest
 from conditions import eventually
 from fleet import running_fleet, running_worker
 from templates_worker.published import content_of, jobs_of, publish, version_of
-from tidemill import JobFailed, Retry, Tidemill, current_job
+from tidemill import JobFailed, Retry, Tidemill, call, current_job
 from tidemill.options import Options
 from tidemill_consumers.settings import WorkerSettings
 
@@ -112,6 +112,26 @@ def test_the_terms_of_a_job_go_before_its_versions_and_those_before_its_tasks(mi
             with pytest.raises(JobFailed):
                 job.result(timeout=20)
     assert [attempts.count(mark) for mark in ("version", "job")] == [2, 3]
+
+
+def test_jobs_with_terms_of_their_own_that_are_taken_together_all_have_these(mill: Tidemill) -> None:
+    attempts: list[str] = []
+
+    @mill.task(name="fails", retry=Retry(max_attempts=9, base=0.01))
+    def fails(mark: str) -> None:
+        attempts.append(mark)
+        raise ValueError(mark)
+
+    carried = Options().using({"retry": Retry(max_attempts=1, base=0.01)}).carried
+    version = publish(mill, NAME, content_of(mill, "fails", {}, carried=carried))
+    own = jobs_of(mill, NAME, "fails", version, own=Options().using({"retry": Retry(max_attempts=2, base=0.01)}))
+    with running_fleet(mill):
+        with pytest.raises(JobFailed):  # from then on the version is held
+            jobs_of(mill, NAME, "fails", version).enqueue(mark="first").result(timeout=20)
+        for job in own.enqueue_many([call(mark=f"{number}") for number in range(30)]):
+            with pytest.raises(JobFailed):
+                job.result(timeout=20)
+    assert {mark: attempts.count(mark) for mark in attempts} == {"first": 1, **{f"{number}": 2 for number in range(30)}}
 
 
 @pytest.mark.interrupts

@@ -163,6 +163,21 @@ def test_a_zombies_outcome_is_refused_after_its_job_was_recovered_and_taken_by_a
     assert world.run(world.scripts.read("a")).result == b"right"
 
 
+def test_a_rate_is_remembered_until_all_of_its_burst_is_free_again(world: World) -> None:
+    hour_ms = 3_600_000
+    world.replace(
+        {
+            "workers": {"w1": NOW + 100},
+            "limits": {"t": f"r{hour_ms * 1000}:3:t"},  # one an hour, and three at once
+            **{f"ready:q:{lane}": tickets() for lane in ("high", "low")},
+            "ready:q:normal": tickets("a", "b"),
+            **{f"job:{one}": job("ready", li="r1") for one in ("a", "b")},
+        }
+    )
+    assert len(world.run(world.scripts.take("w1", ("q",), 2, now_ms=NOW)).jobs) == 2
+    assert 2 * hour_ms < world.client.pttl(f"{world.keys.root}limit:r1") <= 2 * hour_ms + 60_000
+
+
 def test_queues_with_due_jobs_take_turns_however_many_are_full(world: World) -> None:
     """A survey names a hundred queues. Those that are full move behind the others, so that none waits for ever."""
     full = {f"full{number:03}": number for number in range(150)}
