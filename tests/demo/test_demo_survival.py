@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +115,18 @@ def _children(parents: list[int]) -> list[int]:
     found: list[int] = []
     for parent in parents:
         for thread in Path(f"/proc/{parent}/task").iterdir():
-            found += [int(pid) for pid in (thread / "children").read_text(encoding="ascii").split()]
+            with suppress(OSError):  # it has just ended
+                found += [int(pid) for pid in (thread / "children").read_text(encoding="ascii").split()]
     return found
 
 
 def _kill(pids: list[int]) -> None:
     assert all(pids), pids
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    first, *others = pids
+    os.kill(first, signal.SIGKILL)
+    for pid in others:
+        with suppress(ProcessLookupError):  # it has ended with one of those before it
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "child", "server"])
@@ -132,7 +136,7 @@ def test_a_process_that_is_killed_is_started_again_by_the_demo(
     with _demo(tmp_path, root) as running:
         fleet = Fleet(tmp_path, running)
         eventually(fleet.in_the_middle, "the demo is in the middle", PATIENCE_SECONDS)
-        _kill(fleet.of(role))
+        _kill(eventually(lambda: fleet.of(role), "it is there"))
         assert running.wait() == 0, running.messages
     assert _facts(running.report()) == undisturbed
 

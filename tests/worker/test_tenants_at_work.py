@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
 from tidemill import Retry, Tidemill, call
@@ -96,8 +96,7 @@ def test_retries_and_delayed_jobs_of_a_tenant_take_their_turn(mill: Tidemill) ->
         eventually(lambda: ran == ["failed"], "it waits for its next attempt")
         delayed = run.enqueue_in(0.5, "small")
         run.enqueue_many([run.call("greedy") for _ in range(200)])
-        for job in (first, delayed):
-            eventually(lambda: job.refresh().state != "scheduled", "it is due")  # noqa: B023 - called here
+        eventually_each((first, delayed), lambda job: job.refresh().state != "scheduled", "it is due")
         go.set()
         eventually(lambda: len(ran) == 203, "all have run", 60)
     assert max(index for index, account in enumerate(ran) if account == "small") < 60
