@@ -15,6 +15,8 @@ from tidemill import Tidemill, embedded
 from tidemill.demo.app import FILES
 from tidemill.wire.scripts import QueueFigures
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def _done(figures: QueueFigures) -> int:
     return int(figures.counters.get("succeeded", 0)) + int(figures.counters.get("dead", 0))

@@ -25,6 +25,8 @@ FACTS = (
 FILES_COUNT = 60
 PATIENCE_SECONDS = 60
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -159,7 +161,7 @@ def test_a_demo_that_is_killed_is_gone_on_with_by_the_next(
     eventually(lambda: not any(map(is_alive, [*killed.pids, *running.pids])), "no process is left", PATIENCE_SECONDS)
 
 
-@pytest.mark.timeout(300)  # six demos
+@pytest.mark.timeout(600)  # six demos
 def test_every_process_in_turn_and_then_all_at_once(tmp_path: Path, root: Path, undisturbed: dict[str, Any]) -> None:
     for role in ("demo", "server", "scheduler", "worker", "all"):
         with _demo(tmp_path, root) as running:

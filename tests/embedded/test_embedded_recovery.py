@@ -150,7 +150,7 @@ def test_a_server_that_still_loads_is_alive_and_waited_for(directory: Path, monk
     loading = find(directory)
     assert loading is not None
     assert loading.loading
-    monkeypatch.setattr(embedded, "LOADING_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(embedded, "LOADING_TIMEOUT_SECONDS", 3 * PATIENCE_SECONDS)
     loaded = ensure_running(directory)
     assert (loaded.pid, loaded.loading) == (loading.pid, False)
     assert read(loaded, "job:7999") == "x"
