@@ -67,7 +67,13 @@ def _dev(place: Path, *arguments: str) -> Generator[Dev]:
 
 
 def _write(place: Path, answer: str) -> None:
-    (place / "app.py").write_text(APP.format(answer=answer))
+    _replace(place, APP.format(answer=answer))
+
+
+def _replace(place: Path, code: str) -> None:
+    """At once, as editors do: a file that is written in place can be seen while it is empty."""
+    (place / "app.py.new").write_text(code)
+    (place / "app.py.new").replace(place / "app.py")
 
 
 def _answers(mill: Tidemill, wanted: str) -> None:
@@ -94,7 +100,7 @@ def test_a_change_of_code_is_run_and_code_that_does_not_parse_is_waited_out(tmp_
         _write(tmp_path, "two")
         _answers(mill, "two")
         assert "app.py changed: starting the worker again" in running.output
-        (tmp_path / "app.py").write_text("def answer(:\n")
+        _replace(tmp_path, "def answer(:\n")
         eventually(lambda: "the worker ended (exit code 1)" in running.output, "the broken worker has ended", 60)
         assert "SyntaxError" in running.output
         _write(tmp_path, "six")

@@ -19,6 +19,8 @@ from typing import Any
 
 from tidemill.demo import files
 
+# For a whole demo: it takes seconds, or minutes on a machine with many more programs than processors.
+PATIENCE_SECONDS = 240
 # What no parser accepts, in the ways that the standard library's test data has.
 BROKEN = {
     "broken/syntax.py": b"def f(:\n",
@@ -79,7 +81,7 @@ class Demo:
         return [int(pid) for pid in re.findall(r"\(pid (\d+)\)", self.messages)]
 
     def wait(self) -> int:
-        return self.process.wait(100)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def report(self) -> dict[str, Any]:
         """The report of a demo that was run with --json."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ FACTS = (
 )
 FILES_COUNT = 60
 PATIENCE_SECONDS = 60
+
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +117,18 @@ def _children(parents: list[int]) -> list[int]:
     found: list[int] = []
     for parent in parents:
         for thread in Path(f"/proc/{parent}/task").iterdir():
-            found += [int(pid) for pid in (thread / "children").read_text(encoding="ascii").split()]
+            with suppress(OSError):  # it has just ended
+                found += [int(pid) for pid in (thread / "children").read_text(encoding="ascii").split()]
     return found
 
 
 def _kill(pids: list[int]) -> None:
     assert all(pids), pids
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    first, *others = pids
+    os.kill(first, signal.SIGKILL)
+    for pid in others:
+        with suppress(ProcessLookupError):  # it has ended with one of those before it
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "child", "server"])
@@ -132,7 +138,7 @@ def test_a_process_that_is_killed_is_started_again_by_the_demo(
     with _demo(tmp_path, root) as running:
         fleet = Fleet(tmp_path, running)
         eventually(fleet.in_the_middle, "the demo is in the middle", PATIENCE_SECONDS)
-        _kill(fleet.of(role))
+        _kill(eventually(lambda: fleet.of(role), "it is there"))
         assert running.wait() == 0, running.messages
     assert _facts(running.report()) == undisturbed
 
@@ -155,7 +161,7 @@ def test_a_demo_that_is_killed_is_gone_on_with_by_the_next(
     eventually(lambda: not any(map(is_alive, [*killed.pids, *running.pids])), "no process is left", PATIENCE_SECONDS)
 
 
-@pytest.mark.timeout(300)  # six demos
+@pytest.mark.timeout(600)  # six demos
 def test_every_process_in_turn_and_then_all_at_once(tmp_path: Path, root: Path, undisturbed: dict[str, Any]) -> None:
     for role in ("demo", "server", "scheduler", "worker", "all"):
         with _demo(tmp_path, root) as running:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conditions import eventually
 from servers import Server
 from tidemill import Tidemill
 from tidemill.commands.jobs import details_of
@@ -55,6 +56,8 @@ def test_the_twenty_lines_print_what_the_readme_says(project: Path, server: Serv
         env={**os.environ, "TIDEMILL_URL": url},
     )
     try:
+        with Tidemill(url) as mill:  # the program waits for seconds, and a worker may start for longer
+            eventually(mill.inspect.workers, "the worker is there", 60)
         assert _run(project, "use.py", url) == transcript.group(1)
     finally:
         worker.send_signal(signal.SIGTERM)

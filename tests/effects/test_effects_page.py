@@ -22,7 +22,9 @@ from worker.processes import ALONE, TESTS, Command, lines, running
 
 PAGE = (TESTS.parent / "docs" / "effects.md").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 40
-OPTIONS = (ALONE, "--lease=1", "--grace=1")
+OPTIONS = (ALONE, "--grace=1")
+SHORT_LEASE = 1
+LONG_LEASE = 30
 
 # Runs a program of the page, whose tasks do something `before` or `after` their work.
 DISTURBED = """
@@ -94,9 +96,12 @@ def _disturb(project: Path, program: str, *, before: str = "pass", after: str = 
     (project / "disturbed.py").write_text(DISTURBED.format(program=program, before=before, after=after))
 
 
-def _worker(project: Path, mill: Tidemill, number: int, app: str = "disturbed:mill") -> AbstractContextManager[Command]:
-    path = f"{TESTS}{os.pathsep}{project}"
-    return running(project / f"worker-{number}.log", mill.url, "worker", app, *OPTIONS, PYTHONPATH=path)
+def _worker(
+    project: Path, mill: Tidemill, number: int, app: str = "disturbed:mill", lease: int = SHORT_LEASE
+) -> AbstractContextManager[Command]:
+    """Short is the lease of one that is to lose it."""
+    path, options = f"{TESTS}{os.pathsep}{project}", (*OPTIONS, f"--lease={lease}")
+    return running(project / f"worker-{number}.log", mill.url, "worker", app, *options, PYTHONPATH=path)
 
 
 def _create_tables(project: Path) -> None:
@@ -126,7 +131,7 @@ def test_an_attempt_that_was_paused_does_not_overwrite_what_a_newer_one_wrote(pr
     with _worker(project, mill, 1) as first:
         eventually(lambda: lines(journal) == ["started 1"], "the first attempt runs", PATIENCE_SECONDS)
         first.send(signal.SIGSTOP)
-        with _worker(project, mill, 2):
+        with _worker(project, mill, 2, lease=LONG_LEASE):
             assert job.result(PATIENCE_SECONDS) is True
         (project / "release").touch()
         first.send(signal.SIGCONT)

@@ -115,11 +115,12 @@ os.waitpid(child, 0)
 def test_a_server_whose_socket_was_deleted_gets_no_second_one_beside_it(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "START_TIMEOUT_SECONDS", 0.3)
     server = ensure_running(directory)
     (directory / "valkey.sock").unlink()
-    with pytest.raises(ServerUnavailable, match=rf"pid {server.pid}.* was deleted"):
-        ensure_running(directory)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(embedded, "START_TIMEOUT_SECONDS", 0.3)
+        with pytest.raises(ServerUnavailable, match=rf"pid {server.pid}.* was deleted"):
+            ensure_running(directory)
     kill(server)
     assert ensure_running(directory).pid != server.pid
 
@@ -127,9 +128,9 @@ def test_a_server_whose_socket_was_deleted_gets_no_second_one_beside_it(
 def test_a_suspended_server_is_a_clear_error_and_not_a_second_server(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "ANSWER_TIMEOUT_SECONDS", 0.3)
     server = ensure_running(directory)
-    with suspended(server):
+    with suspended(server), monkeypatch.context() as hasty:
+        hasty.setattr(embedded, "ANSWER_TIMEOUT_SECONDS", 0.3)
         for call in (ensure_running, find, stop):
             with pytest.raises(ServerUnavailable, match=rf"pid {server.pid}\) has not answered for 0.3 s"):
                 call(directory)
@@ -149,15 +150,15 @@ def test_a_server_that_still_loads_is_alive_and_waited_for(directory: Path, monk
     loading = find(directory)
     assert loading is not None
     assert loading.loading
-    monkeypatch.setattr(embedded, "LOADING_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(embedded, "LOADING_TIMEOUT_SECONDS", 3 * PATIENCE_SECONDS)
     loaded = ensure_running(directory)
     assert (loaded.pid, loaded.loading) == (loading.pid, False)
     assert read(loaded, "job:7999") == "x"
 
 
 def slowly_loading_binary(place: Path) -> Path:
-    """The same server, slowed to some 200 us a command; it answers after every 1,024 of them."""
+    """The same server, slowed to some 450 us a command; it answers after every 1,024 of them."""
     slow = place / "slow-server"
-    slow.write_text(f'#!/bin/sh\nexec "{embedded_process.server_binary()}" "$@" --key-load-delay 150\n')
+    slow.write_text(f'#!/bin/sh\nexec "{embedded_process.server_binary()}" "$@" --key-load-delay 400\n')
     slow.chmod(0o755)
     return slow

@@ -57,10 +57,10 @@ def test_a_refused_connection_is_not_tried_again_by_the_driver(server: Server) -
 
 
 def test_a_blocking_read_may_take_longer_than_an_answer(server: Server, url: str) -> None:
-    line = open_line(Target(lambda: url), reply_timeout_seconds=0.5)
+    line = open_line(Target(lambda: url), reply_timeout_seconds=1.5)
     began = time.monotonic()
-    assert line.run_blocking(Command(("BLPOP", "tm:{0}:nothing", 1), lambda reply: reply), 1) is None
-    assert time.monotonic() - began >= 1
+    assert line.run_blocking(Command(("BLPOP", "tm:{0}:nothing", 2), lambda reply: reply), 2) is None
+    assert time.monotonic() - began >= 2
     with pytest.raises(ServerUnavailable):  # the time for an answer is the old one again
         line.run(Command(("BLPOP", "tm:{0}:nothing", 5), lambda reply: reply))
     line.close()

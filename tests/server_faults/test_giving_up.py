@@ -112,15 +112,31 @@ def test_a_worker_whose_permissions_were_taken_away_ends_with_an_error(
         assert "reader was not answered by the server for" in worker.output
 
 
-def test_the_deadline_counts_from_the_end_of_the_last_job() -> None:
+class Clock:
+    """A clock that stands still, unless it is moved on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("tidemill_consumers.contact.time", found)
+    return found
+
+
+def test_the_deadline_counts_from_the_end_of_the_last_job(clock: Clock) -> None:
     gave_up: list[tuple[str, str]] = []
     busy = threading.Event()
     contact = Contact(0.2, busy.is_set, lambda part, error: gave_up.append((part, str(error))))
     error = ServerUnavailable("no answer")
 
     def after(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        eventually(lambda: time.monotonic() > until, "time passes")
+        clock.seconds += seconds
         contact.failed("reader", error)
 
     busy.set()
@@ -136,14 +152,13 @@ def test_the_deadline_counts_from_the_end_of_the_last_job() -> None:
     assert len(gave_up) == 1, "it is said once"
 
 
-def test_an_answer_begins_the_deadline_anew_for_its_part_alone() -> None:
+def test_an_answer_begins_the_deadline_anew_for_its_part_alone(clock: Clock) -> None:
     gave_up: list[str] = []
     contact = Contact(0.1, lambda: False, lambda part, error: gave_up.append(part))
     error = ServerUnavailable("no answer")
     contact.failed("reader", error)
     contact.failed("lease", error)
-    until = time.monotonic() + 0.15
-    eventually(lambda: time.monotonic() > until, "time passes")
+    clock.seconds += 0.15
     contact.answered("reader")
     contact.failed("reader", error)
     assert gave_up == []

@@ -75,7 +75,7 @@ def test_a_reader_whose_connection_is_silent_reads_anew_after_its_time(
 
 
 def test_a_read_that_waits_for_jobs_in_vain_is_left_alone_while_there_are_none(
-    behind: Tidemill, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    server: Server, behind: Tidemill, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "DEAF_SECONDS", 0.4)  # so that the second look decides
     release = threading.Event()
@@ -88,15 +88,16 @@ def test_a_read_that_waits_for_jobs_in_vain_is_left_alone_while_there_are_none(
     def paused() -> None: ...
 
     renew = load("renew").sha.encode()
-    with running_worker(behind, SHORT_LEASE):
+    with running_worker(behind, WorkerSettings(concurrency=2, lease_ms=4_000)):
         held = work.enqueue()
         eventually(lambda: held.refresh().state == "running", "a job is held")
         behind.inspect.pause("paused")
         job = paused.enqueue()
         reads = eventually(lambda: proxy.requests, "the reader waits for jobs")
+        eventually(lambda: any("P" in one["flags"] for one in server.client.client_list()), "the worker has subscribed")
+        proxy.marker, proxy.requests = renew, 0
+        before = eventually(lambda: proxy.requests, "the lease was renewed")
         connections = proxy.connections
-        proxy.marker = renew
-        before = proxy.requests
         eventually(lambda: proxy.requests > before + 3, "the lease was renewed a few times")
         proxy.marker = b"BLOCK"
         assert proxy.connections == connections
@@ -143,10 +144,13 @@ def test_a_result_is_settled_though_the_settlements_connection_is_silent(
         return number
 
     with running_worker(behind, SHORT_LEASE):
-        assert work.enqueue(1).result(timeout=20) == 1
-        assert proxy.silence(load("complete").sha.encode()) == 1
+        # The settlement shares its connection, so that of a first job it may not be the last that was said there.
+        eventually(
+            lambda: work.enqueue(1).result(timeout=20) == 1 and proxy.silence(load("complete").sha.encode()),
+            "the settlement's connection has fallen silent",
+        )
         assert mill.job(work.enqueue(2).id).result(timeout=30) == 2
-    assert runs == [1, 2]
+    assert runs.count(2) == 1
 
 
 @pytest.mark.interrupts

@@ -72,7 +72,7 @@ def _standing_still(server: Server) -> Generator[None]:
 def test_a_state_that_passes_costs_no_job(own_server: Server, state: Callable[..., Any]) -> None:
     if state is _replica and own_server.flavour == "cluster":
         pytest.skip("cluster nodes are no replicas by REPLICAOF, but by CLUSTER REPLICATE")
-    mill = Tidemill(own_server.url, deadline=1)
+    mill = Tidemill(own_server.url)
     started, release, lock = threading.Semaphore(0), threading.Event(), threading.Lock()
     runs: Counter[str] = Counter()
 
@@ -90,13 +90,15 @@ def test_a_state_that_passes_costs_no_job(own_server: Server, state: Callable[..
             runs[name] += 1
         return name
 
-    with mill, running_fleet(mill, WorkerSettings(concurrency=4, lease_ms=20_000)):
+    hasty = Tidemill(own_server.url, deadline=1)
+    with mill, hasty, running_fleet(mill, WorkerSettings(concurrency=4, lease_ms=20_000)):
+        assert hasty.inspect.queues()  # connects: who comes later is told that it is the wrong server
         jobs = [held.enqueue(number) for number in range(2)]
         assert all(started.acquire(timeout=20) for _ in jobs)
         due = quick.enqueue_in(0.5, "due")
         with state(own_server):
             with pytest.raises(ServerUnavailable):
-                quick.enqueue("refused")
+                hasty.named(quick.name).enqueue("refused")
             release.set()  # their results can't be settled now
         assert [job.result(timeout=WAIT_SECONDS) for job in jobs] == [0, 1]
         assert due.result(timeout=WAIT_SECONDS) == "due"
@@ -154,7 +156,7 @@ def test_a_server_without_memory_is_drained_to_the_last_job(
             own_server.client.config_set("maxmemory", 1)
             release.set()
             assert running.result(timeout=WAIT_SECONDS) == "running"
-        with running_scheduler(mill), running_worker(mill, WorkerSettings(queues=("default", "other"), lease_ms=2_000)):
+        with running_scheduler(mill), running_worker(mill, WorkerSettings(queues=("default", "other"))):
             with pytest.raises(QueueFull, match="maxmemory"):
                 work.enqueue("refused")
             for job in (*waiting, delayed, retried):

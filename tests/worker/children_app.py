@@ -25,7 +25,7 @@ def hold(journal: str, release: str) -> int:
     return os.getpid()
 
 
-@mill.task(executor="process", timeout=0.3)
+@mill.task(executor="process", timeout=1)
 def hang(journal: str) -> None:
     note(journal, "hangs")
     wait_for(f"{journal}.never")

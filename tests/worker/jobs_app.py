@@ -124,7 +124,7 @@ def process_id() -> int:
     return os.getpid()
 
 
-@mill.task(executor="process", timeout=0.5)
+@mill.task(executor="process", timeout=1)
 def never_ends(journal: str) -> None:
     note(journal, os.getpid())
     while True:

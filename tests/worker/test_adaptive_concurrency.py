@@ -38,6 +38,10 @@ class Scripted:
     def observe(self, sample: Sample) -> None:
         self.samples.append(sample)
 
+    def has_heard(self, count: int) -> bool:
+        """Of so many runs."""
+        return len(self.samples) >= count
+
 
 class Meter:
     """How many jobs are inside at once; they stay until they are let go."""
@@ -107,6 +111,7 @@ def test_all_executors_together_keep_to_the_limit(mill: Tidemill, scripted: Scri
             job.result(timeout=20)
     assert meter.most == 3
     assert meter.entered == 20
+    eventually(partial(scripted.has_heard, 20), "the limiter was told of all")
     assert len(scripted.samples) == 20
     assert {sample.running for sample in scripted.samples} <= {1, 2, 3}
 
@@ -176,9 +181,11 @@ def test_a_loop_that_starts_jobs_late_says_so(
     async def block() -> None:
         threading.Event().wait(0.2)  # and not asyncio's: nothing else on the loop runs meanwhile
 
+    jobs = [block.enqueue() for _ in range(8)]
     with running_worker(mill, SCRIPTED):
-        for job in [block.enqueue() for _ in range(8)]:
+        for job in jobs:
             job.result(timeout=30)
+    eventually(partial(scripted.has_heard, 8), "the limiter was told of all")
     assert not scripted.samples[-1].may_grow
 
 
@@ -228,8 +235,11 @@ def test_the_limiter_is_told_what_failed_and_what_timed_out(mill: Tidemill, scri
             (hang, pytest.raises(JobFailed)),
             (succeed, nullcontext()),
         ):
+            before = len(scripted.samples)
             with ends:
                 task.enqueue().result(timeout=20)
+            # The server may know of an outcome a moment before the limiter does.
+            eventually(partial(scripted.has_heard, before + 1), "the limiter was told")
     assert [(sample.failed, sample.dropped) for sample in scripted.samples] == [
         (True, False),
         (True, True),
@@ -261,6 +271,7 @@ def test_a_job_that_waits_for_a_slot_can_be_cancelled(
         meter.go_on.set()
         waiting[1].result(timeout=20)
     assert meter.entered == 2
+    eventually(partial(scripted.has_heard, 2), "the limiter was told of both")
     assert len(scripted.samples) == 2, "what did not run says nothing"
 
 

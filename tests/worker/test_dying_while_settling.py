@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conditions import eventually
 from fleet import running_scheduler, running_worker
 from proxy import Proxy
 from servers import Server
@@ -67,6 +68,7 @@ def test_a_worker_that_dies_while_it_settles_loses_nothing(url: str, proxy: Dead
             ((entry, _),) = mill.client.link.run(_entries(mill))
             proxy.marker = entry
             go_on.set()
+            eventually(lambda: proxy.requests, "it settles, for the last time", WAIT_SECONDS)
             with running_scheduler(mill), running_worker(mill, LEASE):
                 assert job.result(timeout=WAIT_SECONDS) == "done"
             proxy.revive()

@@ -64,7 +64,8 @@ def test_a_fallback_stands_in_when_the_attempts_are_over(
         job = fetch.enqueue("a", size=3)
         assert done(job) == "cached a 3 in attempt 3"
     assert (job.refresh().state, job.error) == (JobState.SUCCEEDED, None)
-    assert told() == [("job.retried", "failed"), ("job.retried", "failed"), ("job.fallback", "attempts")]
+    # Not the order: the settlement of one attempt is logged while the next one may have begun.
+    assert sorted(told()) == [("job.fallback", "attempts"), ("job.retried", "failed"), ("job.retried", "failed")]
 
 
 def test_a_fallback_stands_in_for_an_error_that_is_final(
@@ -133,9 +134,9 @@ def test_an_attempt_that_timed_out_is_followed_by_one_for_the_fallback_alone(
         return f"cached in attempt {current_job().attempt}"
 
     if kind == "thread":
-        job = mill.task(timeout=0.3, fallback=lambda: f"cached in attempt {current_job().attempt}")(hang).enqueue()
+        job = mill.task(timeout=1, fallback=lambda: f"cached in attempt {current_job().attempt}")(hang).enqueue()
     else:
-        job = mill.task(timeout=0.3, fallback=later)(wait).enqueue()
+        job = mill.task(timeout=1, fallback=later)(wait).enqueue()
     with running_fleet(mill):
         assert done(job) == "cached in attempt 2"
     # Not the order: the settlement of one attempt is logged while the next one may have begun.
@@ -153,11 +154,11 @@ def test_a_fallback_that_never_ends_has_one_attempt_of_its_own(
         while True:
             threading.Event().wait(0.005)
 
-    @mill.task(timeout=0.3, fallback=hang, retry=Retry(retry_on=(OSError,)))
+    @mill.task(timeout=1, fallback=hang, retry=Retry(retry_on=(OSError,)))
     def fail() -> None:
         raise Refused
 
-    with running_fleet(mill), pytest.raises(JobFailed, match=r"timeout of 0\.3 s"):
+    with running_fleet(mill), pytest.raises(JobFailed, match="timeout of 1 s"):
         done(fail.enqueue())
     assert called == [1, 2]
     assert told()[-1] == ("job.dead", "fallback")
@@ -240,8 +241,10 @@ def test_less_than_200_ms_are_for_the_fallback_unless_the_work_is_critical(
     assert told() == ([("job.retried", "failed")] if critical else [("job.fallback", limit)])
 
 
-def test_a_task_may_be_critical_for_all_its_jobs_but_one(mill: Tidemill) -> None:
-    @mill.task(retry=SOON, fallback=lambda: "cached", critical=True, expires=0.19)
+def test_a_task_may_be_critical_for_all_its_jobs_but_one(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "MIN_REMAINING_MS", 10_000_000)
+
+    @mill.task(retry=SOON, fallback=lambda: "cached", critical=True, expires=3_600)
     def fetch() -> str:
         return "fetched"
 

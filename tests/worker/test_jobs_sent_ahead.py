@@ -59,7 +59,7 @@ def test_a_timeout_kills_its_job_and_those_behind_it_run_elsewhere(ahead: Tidemi
     behind = [children_app.mark.enqueue(str(journal), number) for number in range(8)]
     with running_worker(ahead, ONE_AHEAD):
         assert len({job.result(timeout=40) for job in behind}) == 1
-        with pytest.raises(JobFailed, match=r"timeout of 0\.3 s"):
+        with pytest.raises(JobFailed, match="timeout of 1 s"):
             hanging.result(timeout=20)
     assert lines(journal) == ["hangs", *map(str, range(8))]
     assert [(job.refresh().attempt, job.record.crashes) for job in behind] == [(1, 0)] * 8

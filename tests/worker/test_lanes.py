@@ -62,6 +62,7 @@ def test_high_goes_first_and_the_others_still_move(mill: Tidemill, monkeypatch: 
 
 def test_within_a_batch_of_short_jobs_high_goes_first(mill: Tidemill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pace, "prefetch", Mock(return_value=100))  # all of them are taken at once
+    monkeypatch.setattr(settings, "HAND_BACK_MS", 60_000)
     order: list[str] = []
 
     @mill.task()

@@ -101,7 +101,8 @@ def test_a_worker_that_was_taken_for_dead_goes_on_as_a_new_one(
         told_to_stop.append(job.should_stop)
         return job.fence.attempt
 
-    with running_worker(mill, SHORT_LEASE) as worker, running_scheduler(mill):
+    # Long enough for it not to be lost by itself: the scheduler looks often.
+    with running_worker(mill, WorkerSettings(concurrency=4, lease_ms=5_000)) as worker, running_scheduler(mill):
         first = worker.incarnation
         job = wait.enqueue()
         assert started.acquire(timeout=10)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,7 +133,7 @@ def test_a_run_that_was_stopped_before_it_began_is_told_so() -> None:
     assert run.start(report).should_stop
 
 
-def test_timeouts_come_in_their_order_and_never_for_a_closed_clock() -> None:
+def test_timeouts_come_in_their_order_and_never_for_a_closed_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     fired: list[str] = []
     both = threading.Event()
 
@@ -142,10 +144,13 @@ def test_timeouts_come_in_their_order_and_never_for_a_closed_clock() -> None:
 
     deadlines = Deadlines(on_timeout, raise_it)
     deadlines.start()
-    deadlines.add(run_of("late", timeout_ms=60))
-    deadlines.add(run_of("soon", timeout_ms=20))
-    deadlines.add(run_of("never"))
-    deadlines.add(run_of("far", timeout_ms=10**15))
+    with monkeypatch.context() as standing_still:
+        now = time.monotonic()
+        standing_still.setattr("tidemill_consumers.deadlines.time", SimpleNamespace(monotonic=lambda: now))
+        deadlines.add(run_of("late", timeout_ms=60))
+        deadlines.add(run_of("soon", timeout_ms=20))
+        deadlines.add(run_of("never"))
+        deadlines.add(run_of("far", timeout_ms=10**15))
     assert both.wait(10)
     assert fired == ["soon", "late"]
     deadlines.close()

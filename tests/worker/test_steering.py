@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,6 +12,7 @@ from fleet import running_fleet, running_scheduler, running_worker
 from tidemill import JobCancelled, JobExists, JobFailed, Tidemill, current_job
 from tidemill.wire.keys import GROUP
 from tidemill_consumers import settings
+from tidemill_consumers.pace import Pace
 from tidemill_consumers.settings import WorkerSettings
 
 
@@ -90,6 +92,9 @@ def test_a_job_that_waits_in_the_worker_is_cancelled_before_it_starts(
     mill: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "HAND_BACK_MS", 60_000)  # it does not go to another worker meanwhile
+    monkeypatch.setattr(
+        Pace, "prefetch", Mock(return_value=5)
+    )  # jobs were short until now: it takes more than its slots
     release, started = threading.Event(), threading.Event()
     ran: list[int] = []
 
@@ -103,8 +108,6 @@ def test_a_job_that_waits_in_the_worker_is_cancelled_before_it_starts(
         release.wait(20)
 
     with running_worker(mill, WorkerSettings(concurrency=1)) as worker:
-        for number in range(50):  # short ones: the worker takes more than it has slots
-            quick.enqueue(number).result(timeout=10)
         blocking = block.enqueue()
         assert started.wait(10)
         victim = quick.enqueue(99)

@@ -173,8 +173,11 @@ def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill:
         cancelled.cancel()
         with pytest.raises(JobCancelled):
             cancelled.result(timeout=10)
-        threading.Timer(0.1, release.set).start()
-        worker.stop(grace_seconds=10)
+        stopping = threading.Thread(target=worker.stop, args=(40,))
+        stopping.start()
+        eventually(lambda: returned.refresh().state == "ready", "it is handed back")
+        release.set()
+        stopping.join(40)
     assert blocking.refresh().state == "succeeded"
     assert returned.refresh().state == "ready"
     assert returned.attempt == 0
@@ -199,10 +202,7 @@ def test_a_suspect_that_waits_to_be_alone_is_not_blamed_for_what_kills_its_worke
             lambda: job.refresh().state == "ready" and neighbour.refresh().state == "ready", "both are recovered"
         )
     assert (job.record.crashes, neighbour.record.crashes) == (SUSPECT_CRASHES, 1)
-    with (
-        running(tmp_path / "log", app.url, "worker", APP, ALONE, LEASE, "--concurrency=4") as worker,
-        running_scheduler(app),
-    ):
+    with running(tmp_path / "log", app.url, "worker", APP, ALONE, "--concurrency=4"), running_scheduler(app):
         eventually(lambda: len(lines(journal)) == 2, "one of them runs")
         release.touch()
         assert {neighbour.result(timeout=20), job.result(timeout=20)} >= {"attempt 2"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
+from conditions import eventually, eventually_each
 from fleet import running_fleet, running_scheduler, running_worker
 from servers import Server
 from tidemill import Retry, Tidemill, call
@@ -83,23 +83,23 @@ def test_retries_and_delayed_jobs_of_a_tenant_take_their_turn(mill: Tidemill) ->
     ran: list[str] = []
     go = threading.Event()
 
-    @mill.task(tenant_key="account", retry=Retry(max_attempts=2, backoff="constant", base=0.01, jitter=0))
+    @mill.task(tenant_key="account", retry=Retry(max_attempts=2, backoff="constant", base=0.5, jitter=0))
     def run(account: str, fails: bool = False) -> None:
-        go.wait(60)
         if fails and "failed" not in ran:
             ran.append("failed")
             raise ValueError(account)
+        go.wait(60)
         ran.append(account)
 
     with running_fleet(mill, ONE_AT_A_TIME):
         first = run.enqueue("small", True)
-        delayed = run.enqueue_in(0.01, "small")
+        eventually(lambda: ran == ["failed"], "it waits for its next attempt")
+        delayed = run.enqueue_in(0.5, "small")
         run.enqueue_many([run.call("greedy") for _ in range(200)])
+        eventually_each((first, delayed), lambda job: job.refresh().state != "scheduled", "it is due")
         go.set()
-        first.result(timeout=60)
-        delayed.result(timeout=60)
-        assert len(ran) < 60
         eventually(lambda: len(ran) == 203, "all have run", 60)
+    assert max(index for index, account in enumerate(ran) if account == "small") < 60
 
 
 def test_several_workers_share_without_a_scheduler(mill: Tidemill) -> None:

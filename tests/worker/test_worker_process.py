@@ -84,7 +84,7 @@ def test_a_second_signal_ends_it_at_once_and_what_ran_can_be_recovered(app: Tide
         worker.send(signal.SIGTERM)
         eventually(lambda: "worker.stopping" in worker.output, "it stops")
         worker.send(signal.SIGTERM)
-        assert worker.wait(5) == 128 + signal.SIGTERM
+        assert worker.wait() == 128 + signal.SIGTERM
         assert job.refresh().state == "running"
     assert app.inspect.queue("default").running == 1
 
@@ -128,7 +128,12 @@ def test_a_worker_whose_thread_has_died_ends_with_an_error_and_hands_back_what_i
     with running(tmp_path / "log", app.url, *command) as worker:
         assert jobs_app.add.enqueue(1, 2).result(timeout=20) == 3
         jobs_app.end_thread.enqueue(role)
-        jobs_app.add.enqueue(1, 2)  # the exception is raised when the thread wakes up
+
+        def has_ended() -> bool:
+            jobs_app.add.enqueue(1, 2)  # the exception is raised when the thread wakes up
+            return worker.process.poll() is not None
+
+        eventually(has_ended, "it has ended")
         assert worker.wait() == 1
     assert "worker.failed" in worker.output
     assert f"role={role}" in worker.output
