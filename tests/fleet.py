@@ -11,11 +11,14 @@ from tidemill_consumers.settings import WorkerSettings
 from tidemill_consumers.worker import Worker
 from tidemill_scheduler.service import Scheduler
 
+# Long enough that a busy machine, which may stand still for a second, does not make its jobs run again elsewhere.
+LEASE_MS = 4_000
+
 
 @contextmanager
 def running_worker(mill: Tidemill, settings: WorkerSettings | None = None) -> Generator[Worker]:
     """A worker of this application; stopped at the end, with a grace of a second."""
-    worker = Worker(mill, settings or WorkerSettings(concurrency=8, lease_ms=2_000))
+    worker = Worker(mill, settings or WorkerSettings(concurrency=8, lease_ms=LEASE_MS))
     worker.start()
     try:
         yield worker

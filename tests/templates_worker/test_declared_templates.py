@@ -15,7 +15,7 @@ from tidemill_consumers.settings import WorkerSettings
 from worker.processes import TESTS
 
 CHILDREN = WorkerSettings(
-    concurrency=4, lease_ms=2_000, child_processes=1, app_path="templates_worker.template_app:mill"
+    concurrency=4, lease_ms=4_000, child_processes=1, app_path="templates_worker.template_app:mill"
 )
 
 

@@ -33,7 +33,7 @@ from tidemill_consumers.templates.version import Key
 from tidemill_consumers.templates.versions import Versions
 
 NAME = "stock"
-MANY = WorkerSettings(concurrency=40, lease_ms=2_000)
+MANY = WorkerSettings(concurrency=40, lease_ms=4_000)
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_job_that_waits_too_long_is_handed_back_for_a_worker_that_holds_its_ve
     marks: Tidemill, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = version_of(marks, NAME, "mark", mark="a")
-    one = WorkerSettings(concurrency=1, lease_ms=2_000)
+    one = WorkerSettings(concurrency=1, lease_ms=4_000)
     with running_worker(marks, one) as holder:
         assert jobs_of(marks, NAME, "mark", version).enqueue().result(timeout=20) == "a"
         assert held(holder, NAME, 1) == [1]
@@ -245,7 +245,7 @@ def test_a_worker_without_keys_leaves_signed_contents_to_others(url: str, marks:
 
 
 def test_the_cache_is_bounded_and_what_was_let_go_is_loaded_again(marks: Tidemill) -> None:
-    few = WorkerSettings(concurrency=4, lease_ms=2_000, template_cache_entries=2)
+    few = WorkerSettings(concurrency=4, lease_ms=4_000, template_cache_entries=2)
     versions = [version_of(marks, f"t{number}", "mark", mark=f"{number}") for number in range(6)]
     with running_worker(marks, few) as worker:
         for _ in range(2):
@@ -256,7 +256,7 @@ def test_the_cache_is_bounded_and_what_was_let_go_is_loaded_again(marks: Tidemil
 
 
 def test_a_version_that_is_larger_than_the_cache_runs_all_the_same(marks: Tidemill) -> None:
-    tiny = WorkerSettings(concurrency=4, lease_ms=2_000, template_cache_bytes=100)
+    tiny = WorkerSettings(concurrency=4, lease_ms=4_000, template_cache_bytes=100)
     version = version_of(marks, NAME, "mark", mark="a" * 1_000)
     with running_worker(marks, tiny) as worker:
         assert jobs_of(marks, NAME, "mark", version).enqueue().result(timeout=20) == "a" * 1_000

@@ -169,7 +169,7 @@ def test_jobs_that_take_the_current_version_take_the_one_that_is_when_they_start
     jobs = jobs_of(mill, NAME, "now", first, late=True)
     waiting = jobs.enqueue()
     version_of(mill, NAME, "now", mark="second")
-    with running_worker(mill, WorkerSettings(concurrency=2, lease_ms=2_000)):
+    with running_worker(mill, WorkerSettings(concurrency=2, lease_ms=4_000)):
         assert waiting.result(timeout=20) == "second"
         version_of(mill, NAME, "now", mark="third")
         eventually(lambda: jobs.enqueue().result(timeout=20) == "third", "the worker has heard of it")

@@ -67,7 +67,7 @@ def test_a_worker_that_starts_holds_what_the_fleet_uses_most_before_its_first_jo
     monkeypatch.setattr(settings, "TEMPLATE_WARM_UP_SECONDS", 60)
     versions = [version_of(marks, f"t{number}", "mark", mark=f"{number}") for number in range(6)]
     report(marks, *(Use(f"t{number}", 1, 100 - number, 0) for number in range(6)))
-    room_for_three = WorkerSettings(concurrency=2, lease_ms=2_000, template_cache_entries=6)
+    room_for_three = WorkerSettings(concurrency=2, lease_ms=4_000, template_cache_entries=6)
     with running_worker(marks, room_for_three) as worker:
         # Loaded a page at a time: what the clock of the start is looked at between.
         assert [number for number in range(6) if held(worker, f"t{number}", 1)] == [0, 1, 2]
@@ -79,7 +79,7 @@ def test_a_worker_that_starts_holds_what_the_fleet_uses_most_before_its_first_jo
 def test_without_warming_nothing_is_loaded_before_it_is_wanted(marks: Tidemill) -> None:
     version = version_of(marks, NAME, "mark", mark="a")
     report(marks, Use(NAME, 1, 100, 100))
-    cold = WorkerSettings(concurrency=2, lease_ms=2_000, template_warming=False)
+    cold = WorkerSettings(concurrency=2, lease_ms=4_000, template_warming=False)
     with running_worker(marks, cold) as worker:
         assert len(versions_of(worker).cache) == 0
         assert jobs_of(marks, NAME, "mark", version).enqueue().result(timeout=20) == "a"

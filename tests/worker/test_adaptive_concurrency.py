@@ -89,7 +89,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     return found
 
 
-SCRIPTED = WorkerSettings(concurrency=8, lease_ms=2_000, concurrency_limiter="scripted")
+SCRIPTED = WorkerSettings(concurrency=8, lease_ms=4_000, concurrency_limiter="scripted")
 
 
 def test_all_executors_together_keep_to_the_limit(mill: Tidemill, scripted: Scripted) -> None:

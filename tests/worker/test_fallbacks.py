@@ -21,7 +21,7 @@ from worker import jobs_app
 from worker.processes import APP, lines
 
 PATIENCE_SECONDS = 40
-CHILDREN = WorkerSettings(concurrency=4, lease_ms=2_000, child_processes=1, app_path=APP)
+CHILDREN = WorkerSettings(concurrency=4, lease_ms=4_000, child_processes=1, app_path=APP)
 SOON = Retry(max_attempts=3, base=0.01)
 
 

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("keep_what_waits")
 
 AHEAD = "worker.children_app:mill"
 # More than the children: so there are jobs to send ahead.
-ONE_AHEAD = WorkerSettings(concurrency=20, lease_ms=2_000, child_processes=1, app_path=AHEAD)
-TWO_AHEAD = WorkerSettings(concurrency=20, lease_ms=2_000, child_processes=2, app_path=AHEAD)
+ONE_AHEAD = WorkerSettings(concurrency=20, lease_ms=4_000, child_processes=1, app_path=AHEAD)
+TWO_AHEAD = WorkerSettings(concurrency=20, lease_ms=4_000, child_processes=2, app_path=AHEAD)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_who_waits_for_a_limit_holds_no_slot(mill: Tidemill) -> None:
     def free() -> str:
         return "done"
 
-    with running_fleet(mill, WorkerSettings(concurrency=2, lease_ms=2_000)):
+    with running_fleet(mill, WorkerSettings(concurrency=2, lease_ms=4_000)):
         jobs = limited.enqueue_many([call() for _ in range(20)])
         assert free.enqueue().result(timeout=30) == "done"
         eventually(lambda: mill.inspect.queue("default").scheduled == 19, "all others wait in line")

@@ -27,7 +27,7 @@ from worker.processes import APP, is_alive, lines
 
 pytestmark = pytest.mark.usefixtures("keep_what_waits")
 
-ONE_CHILD = WorkerSettings(concurrency=4, lease_ms=2_000, child_processes=1, app_path=APP)
+ONE_CHILD = WorkerSettings(concurrency=4, lease_ms=4_000, child_processes=1, app_path=APP)
 
 
 def test_a_withdrawal_that_was_not_answered_in_time_withdraws_nothing(
