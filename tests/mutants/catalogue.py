@@ -1,6 +1,6 @@
 """The planted bugs: each a small change of the source, and the layer of tests that has to find it.
 
-The numbers are those of the reliability study: what people who wrote queues have really got wrong.
+Those of M are numbered as in the reliability study: what people who wrote queues have really got wrong.
 """
 
 from __future__ import annotations

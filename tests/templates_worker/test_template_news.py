@@ -22,7 +22,7 @@ from tidemill.wire.command import Command
 from tidemill.wire.dead_letters import Hand
 from tidemill_consumers import settings
 from tidemill_consumers.templates.version import Key
-from tidemill_consumers.templates.versions import Versions
+from tidemill_consumers.templates.versions import Request, Versions
 from tidemill_consumers.worker import Worker
 
 NAME = "stock"
@@ -176,12 +176,15 @@ def test_a_current_version_that_no_job_can_have_gives_way_to_the_next(marks: Tid
 def test_when_the_current_version_is_gone_it_is_asked_which_is_current(
     marks: Tidemill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def no_news(versions: Versions, names: Iterable[str]) -> list[Request]:
+        return []
+
     monkeypatch.setattr(settings, "PARK_BASE_MS", 20)
     first = version_of(marks, NAME, "mark", mark="first")
     late = jobs_of(marks, NAME, "mark", first, late=True)
     with running_scheduler(marks), running_worker(marks) as worker:
         assert late.enqueue().result(timeout=20) == "first"
-        monkeypatch.setattr(Versions, "refresh", lambda *_: [])  # no news come
+        monkeypatch.setattr(Versions, "refresh", no_news)
         version_of(marks, NAME, "mark", mark="second")
         with opened(marks) as link:
             link.run(Command(("DEL", marks.client.scripts.keys.content(NAME, 1)), int))
