@@ -97,9 +97,9 @@ async def test_a_coroutine_that_is_cancelled_while_it_asks_leaves_its_permit_to_
         asking = asyncio.create_task(breaker.abegin())
         await asyncio.sleep(0)
         asking.cancel()
-        server.client.client_unpause()
         await asyncio.wait([asking])
         assert asking.cancelled()
+        server.client.client_unpause()
         await asyncio.to_thread(eventually, lambda: breaker.state == "half_open", "the permit was given")
         await asyncio.to_thread(eventually, lambda: not is_refused(elsewhere), "it is another's")
 
