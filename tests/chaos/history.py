@@ -16,6 +16,7 @@ call, what came of it afterwards (as Jepsen does: invoke, then ok, fail or info;
 | `healed` | nemesis | no fault is under way from now on |
 | `spawn` `exit` | fleet | `target`, `pid`, `code` |
 | `event` | follower | `event`, `jobs`, `entry`: what the server's event stream said |
+| `renewal` | follower | `renewed`: when these incarnations have renewed their leases last, in unix seconds |
 | `record` `counter` | census | what the server holds at the end |
 
 `t` is unix seconds (one machine, one clock), `proc` the process.

@@ -84,6 +84,7 @@ class History:
         self._batches: dict[str, float] = {}
         self._open: dict[tuple[str, str, int], Execution] = {}
         self._hits: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        self._renewed: dict[str, float] = {}
         self.healed_at: float | None = None
         for line in lines:
             reader = getattr(self, f"_read_{line['op']}", None)
@@ -163,6 +164,9 @@ class History:
         self._presence.append((line["t"], line["target"], False))
         self._hits[line["target"]].append((line["t"], f"exit {line['code']}"))
 
+    def _read_renewal(self, line: Line) -> None:
+        self._renewed.update(line["renewed"])
+
     def _read_healed(self, line: Line) -> None:
         self.healed_at = line["t"]
 
@@ -197,12 +201,21 @@ class History:
         return any(what.startswith("kill") for _, what in self._hits[process])
 
     def hit(self, execution: Execution, until: float) -> tuple[float, str] | None:
-        """The first thing that hit its process while it ran: (when, what)."""
+        """What hit its process while it ran, and when that took its life: (when, what).
+
+        A process that is stopped is not dead: if it goes on in time and renews its lease it has survived that, and what
+        counts is what hits it next. If nothing does, its last sign of life is that renewal.
+        """
         end = until if execution.ended is None else min(until, execution.ended)
+        renewed = self._renewed.get(execution.incarnation, 0.0)
+        survived: tuple[float, str] | None = None
         for at, what in self._hits[execution.process]:
-            if execution.began <= at <= end and what != "continue":
+            if not execution.began <= at <= end or what == "continue":
+                continue
+            if what != "stop" or at >= renewed:
                 return at, what
-        return None
+            survived = renewed, what
+        return survived
 
     def faults_between(self, begin: float, end: float) -> Iterator[str]:
         """What the nemesis did after the one time and before the other."""

@@ -60,7 +60,7 @@ class Session:
         self._socket = self.server.directory / "s"
         self.network = Network(self._socket, plan.seed)
         self._recorder = Recorder(plan.directory, "nemesis")
-        self._follower = witness.Follower(self._socket, self._recorder)
+        self._follower = witness.Follower(self._socket, self._recorder, plan.lease_seconds)
         self._fleet = Fleet(self._recorder, list(self._processes()))
         self.nemesis = Nemesis(self._recorder, self.server, self.network, self._fleet, plan.lease_seconds, plan.seed)
         self.remarks: list[str] = []

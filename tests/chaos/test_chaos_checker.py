@@ -218,6 +218,37 @@ def test_recovery_is_measured_from_the_last_sign_of_life() -> None:
     assert str(recovery) == "4.00 s, net 2.00 s: a plain job, after kill; meanwhile stall 1.5 s"
 
 
+def test_a_worker_that_was_stopped_and_renewed_its_lease_lived_on() -> None:
+    lived_on = [
+        *enqueued("j"),
+        *executed("j", outcome=None),
+        hit("stop", 0.5),
+        hit("continue", 2),
+        line("renewal", 2.6, "nemesis", renewed={"of worker-0.1": T0 + 2.1}),
+    ]
+    again = executed("j", 5.5, attempt=2, process="worker-1.2")
+    killed = figures.recoveries(History([*lived_on, hit("kill", 3), *again]))[0]
+    assert (killed.seconds, killed.hit) == (pytest.approx(2.5), "kill")
+    not_killed = figures.recoveries(History([*lived_on, *again]))[0]
+    assert (not_killed.seconds, not_killed.hit) == (pytest.approx(3.4), "stop")
+
+
+def test_a_worker_that_was_stopped_and_did_not_renew_its_lease_was_dead_from_then_on() -> None:
+    history = History(
+        [
+            *enqueued("j"),
+            line("renewal", 0.3, "nemesis", renewed={"of worker-0.1": T0 + 0.2}),
+            *executed("j", outcome=None),
+            hit("stop", 0.5),
+            hit("continue", 2),
+            hit("kill", 3),
+            *executed("j", 5.5, attempt=2, process="worker-1.2"),
+        ]
+    )
+    recovery = figures.recoveries(history)[0]
+    assert (recovery.seconds, recovery.hit) == (pytest.approx(5.0), "stop")
+
+
 def test_half_a_line_is_dropped() -> None:
     assert list(lines_of(b'{"op":"start"}\n{"op":"en')) == [{"op": "start"}]
     assert list(lines_of(b"")) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,8 @@ KEYS: Final = Keys()
 # Ids in a line of the history, which is to stay below its limit.
 _IDS_A_LINE: Final = 60
 _BLOCK_MS: Final = 500
+# How often leases are looked at, at most: a dead worker's stands there for as long as it lasts.
+_RENEWALS_LOOK_SECONDS: Final = 0.1
 _FIELDS: Final = {
     "s": "state",
     "q": "queue",
@@ -46,9 +49,12 @@ DOCUMENTED: Final = [
 
 
 class Follower(threading.Thread):
-    """Writes the server's events into the history, by a connection of its own past all network faults."""
+    """Writes the server's events into the history, by a connection of its own past all network faults.
 
-    def __init__(self, server_socket: Path, recorder: Recorder) -> None:
+    lease_seconds: of the workers, to note when each has renewed its lease last; 0: that is not looked at.
+    """
+
+    def __init__(self, server_socket: Path, recorder: Recorder, lease_seconds: float = 0) -> None:
         super().__init__(daemon=True)
         self._client: Any = redis.Redis(
             unix_socket_path=str(server_socket), protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=30
@@ -56,6 +62,9 @@ class Follower(threading.Thread):
         self._recorder = recorder
         self._closing = threading.Event()
         self._last = "0-0"
+        self._lease_seconds = lease_seconds
+        self._renewed: dict[str, float] = {}
+        self._look_at = 0.0
         self.entries = 0
 
     def run(self) -> None:
@@ -63,6 +72,8 @@ class Follower(threading.Thread):
             try:
                 for entry, fields in self._next():
                     self._note(entry.decode(), fields)
+                if self._lease_seconds and time.monotonic() >= self._look_at:
+                    self._note_renewals()
             except redis.RedisError:
                 self._closing.wait(0.05)
 
@@ -85,6 +96,16 @@ class Follower(threading.Thread):
             self._recorder.write("event", event=fields[b"event"].decode(), jobs=some, entry=entry)
         self._last = entry
         self.entries += 1
+
+    def _note_renewals(self) -> None:
+        """By the server's clock, which the history's is too."""
+        self._look_at = time.monotonic() + _RENEWALS_LOOK_SECONDS
+        leases: list[tuple[bytes, float]] = self._client.zrange(KEYS.workers, 0, -1, withscores=True)
+        found = {name.decode(): end_ms / 1000 - self._lease_seconds for name, end_ms in leases}
+        news = {name: renewed for name, renewed in found.items() if renewed != self._renewed.get(name)}
+        self._renewed = found
+        if news:
+            self._recorder.write("renewal", renewed=news)
 
 
 def missed_events(server: Server, follower: Follower) -> int:
