@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from conditions import eventually, eventually_each
 from servers import Server
 from tidemill import Breaker, BreakerOpen, JobCancelled, Tidemill
 from tidemill.breakers import BreakerOptions
+from tidemill.breakers.hub import Answer, Hub
 
 
 def test_an_open_breaker_says_when_to_come_again(lasting: Breaker) -> None:
@@ -101,6 +102,34 @@ async def test_a_coroutine_that_is_cancelled_while_it_asks_leaves_its_permit_to_
         assert asking.cancelled()
         server.client.client_unpause()
         await asyncio.to_thread(eventually, lambda: breaker.state == "half_open", "the permit was given")
+        await asyncio.to_thread(eventually, lambda: not is_refused(elsewhere), "it is another's")
+
+
+async def test_a_coroutine_that_is_cancelled_when_it_has_just_been_answered_leaves_its_permit_to_others(
+    mill: Tidemill, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Future[Answer]] = []
+    ask = Hub.ask
+
+    def noted(hub: Hub, breaker: Breaker, permit: str) -> Future[Answer]:
+        asked.append(ask(hub, breaker, permit))
+        return asked[-1]
+
+    options: BreakerOptions = {**LASTING, "half_open_max": 1}
+    breaker = mill.breaker("pay", **options)
+    with Tidemill(url) as another:
+        elsewhere = another.breaker("pay", **options)
+        assert not is_refused(elsewhere)
+        assert not is_refused(breaker)
+        mill.breakers.open("pay", duration=0.2)
+        await asyncio.to_thread(eventually_each, [breaker, elsewhere], _may_be_half_open, "it may be half-open")
+        monkeypatch.setattr(Hub, "ask", noted)
+        asking = asyncio.create_task(breaker.abegin())
+        await asyncio.sleep(0)
+        eventually(asked[0].done, "it is answered, and this loop does not know yet")
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
         await asyncio.to_thread(eventually, lambda: not is_refused(elsewhere), "it is another's")
 
 

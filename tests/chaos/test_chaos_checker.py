@@ -228,9 +228,11 @@ def test_a_worker_that_was_stopped_and_renewed_its_lease_lived_on() -> None:
     ]
     again = executed("j", 5.5, attempt=2, process="worker-1.2")
     killed = figures.recoveries(History([*lived_on, hit("kill", 3), *again]))[0]
-    assert (killed.seconds, killed.hit) == (pytest.approx(2.5), "kill")
+    assert killed.seconds == pytest.approx(2.5)
+    assert killed.hit == "kill"
     not_killed = figures.recoveries(History([*lived_on, *again]))[0]
-    assert (not_killed.seconds, not_killed.hit) == (pytest.approx(3.4), "stop")
+    assert not_killed.seconds == pytest.approx(3.4)
+    assert not_killed.hit == "stop"
 
 
 def test_a_worker_that_was_stopped_and_did_not_renew_its_lease_was_dead_from_then_on() -> None:
@@ -246,7 +248,8 @@ def test_a_worker_that_was_stopped_and_did_not_renew_its_lease_was_dead_from_the
         ]
     )
     recovery = figures.recoveries(history)[0]
-    assert (recovery.seconds, recovery.hit) == (pytest.approx(5.0), "stop")
+    assert recovery.seconds == pytest.approx(5.0)
+    assert recovery.hit == "stop"
 
 
 def test_half_a_line_is_dropped() -> None:

@@ -95,7 +95,13 @@ class Breaker:
         call = self._let_through()
         if call is None:
             permit = new_id()
-            call = self._answered(permit, self._hub.answer(self._hub.ask(self, permit)))
+            asked = self._hub.ask(self, permit)
+            try:
+                answer = self._hub.answer(asked)
+            except BaseException:  # this thread is interrupted
+                self._hub.forgo(self, permit, asked)
+                raise
+            call = self._answered(permit, answer)
         return call
 
     async def abegin(self) -> Call:
@@ -104,7 +110,13 @@ class Breaker:
         call = self._let_through()
         if call is None:
             permit = new_id()
-            call = self._answered(permit, await wrap_future(self._hub.ask(self, permit)))
+            asked = self._hub.ask(self, permit)
+            try:
+                answer = await wrap_future(asked)
+            except BaseException:  # it is cancelled
+                self._hub.forgo(self, permit, asked)
+                raise
+            call = self._answered(permit, answer)
         return call
 
     def _let_through(self) -> Call | None:

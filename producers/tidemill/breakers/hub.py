@@ -104,8 +104,8 @@ class Hub:
         def answered(answer: Answer) -> None:
             if future.set_running_or_notify_cancel():
                 future.set_result(answer)
-            elif answer is not None and answer[1]:  # who has asked for it is gone
-                self.settle(breaker, Call(breaker, answer[0].epoch, permit), "nothing")
+            else:
+                self._give_back(breaker, permit, answer)
 
         self._post(command, answered)
         return future
@@ -116,8 +116,16 @@ class Hub:
         try:
             return future.result(2 * ANSWER_SECONDS)
         except TimeoutError:
-            future.cancel()
-            return None
+            return None if future.cancel() else future.result()
+
+    def forgo(self, breaker: Breaker, permit: str, future: Future[Answer]) -> None:
+        """Nobody waits for the answer any more. It may be there by now, or be on its way."""
+        if not future.cancel():
+            future.add_done_callback(lambda done: self._give_back(breaker, permit, done.result()))
+
+    def _give_back(self, breaker: Breaker, permit: str, answer: Answer) -> None:
+        if answer is not None and answer[1]:
+            self.settle(breaker, Call(breaker, answer[0].epoch, permit), "nothing")
 
     def trip(self, breaker: Breaker, standing: Standing) -> None:
         """This process has opened it. If nobody can be told now, it is told when the server is back."""
