@@ -94,14 +94,14 @@ class Breaker:
         self._hub.join()
         call = self._let_through()
         if call is None:
-            permit = new_id()
+            permit, before = new_id(), self._standing
             asked = self._hub.ask(self, permit)
             try:
                 answer = self._hub.answer(asked)
             except BaseException:  # this thread is interrupted
                 self._hub.forgo(self, permit, asked)
                 raise
-            call = self._answered(permit, answer)
+            call = self._answered(permit, answer, before)
         return call
 
     async def abegin(self) -> Call:
@@ -109,14 +109,14 @@ class Breaker:
         await self._hub.ajoin()
         call = self._let_through()
         if call is None:
-            permit = new_id()
+            permit, before = new_id(), self._standing
             asked = self._hub.ask(self, permit)
             try:
                 answer = await wrap_future(asked)
             except BaseException:  # it is cancelled
                 self._hub.forgo(self, permit, asked)
                 raise
-            call = self._answered(permit, answer)
+            call = self._answered(permit, answer, before)
         return call
 
     def _let_through(self) -> Call | None:
@@ -128,11 +128,12 @@ class Breaker:
             raise self.refusal()
         return None
 
-    def _answered(self, permit: str, answer: tuple[News, bool] | None) -> Call:
+    def _answered(self, permit: str, answer: tuple[News, bool] | None, before: Standing) -> Call:
+        """`before`: what was so when it was asked for."""
         if answer is None:
             return self._probe_alone()
         news, is_given = answer
-        self.hear(news, is_answer=True)
+        self.hear(news, is_answer=True, asked=None if is_given else before)
         if is_given:
             return Call(self, news.epoch, permit)
         standing = self._standing
@@ -219,11 +220,11 @@ class Breaker:
     def standing(self) -> Standing:
         return self._standing
 
-    def hear(self, news: News, *, is_answer: bool = False) -> None:
-        """The server, or a message, has said how it is."""
+    def hear(self, news: News, *, is_answer: bool = False, asked: Standing | None = None) -> None:
+        """The server, or a message, has said how it is: see `heard`."""
         with self._lock:
             before = self._standing
-            after = self._standing = heard(before, news, self._clock(), is_answer=is_answer)
+            after = self._standing = heard(before, news, self._clock(), is_answer=is_answer, asked=asked)
             if after.state == "closed" and (before.state, before.epoch) != (after.state, after.epoch):
                 self._rules.reset()
         self._announce(before, after)

@@ -27,8 +27,14 @@ class Standing(NamedTuple):
 UNKNOWN: Final = Standing("closed", 0, 0.0, "")
 
 
-def heard(standing: Standing, news: News, now: float, *, is_answer: bool = False) -> Standing:
-    """After news from the server. `is_answer`: to a process that has been alone, so it counts in the same epoch too."""
+def heard(
+    standing: Standing, news: News, now: float, *, is_answer: bool = False, asked: Standing | None = None
+) -> Standing:
+    """After news from the server. `is_answer`: to a process that has been alone, so it counts in the same epoch too.
+
+    asked: what was so here when this was asked for; None: it was not, or the answer is no refusal. Permits come free
+    within an epoch, and a message may say so before the refusal is here that was written earlier.
+    """
     told = Standing(news.state, news.epoch, now + news.wait_ms / 1000, news.reason)
     if news.epoch > standing.epoch:
         return told
@@ -36,7 +42,9 @@ def heard(standing: Standing, news: News, now: float, *, is_answer: bool = False
         return standing
     if standing.is_local:
         return told if is_answer else standing
-    return told if news.state == standing.state == "half_open" else standing
+    if not news.state == standing.state == "half_open":
+        return standing
+    return told if asked is None or asked is standing else standing
 
 
 def tripped(standing: Standing, settings: BreakerSettings, reason: str, now: float) -> Standing:
