@@ -175,6 +175,24 @@ PROMOTE = [
     ),
     Case(
         "promote",
+        "tickets that were lost hold up nobody in any lane",
+        {
+            "queue:q": {"known": "1", "tenants": "1", "turns_high": "1", "turns_low": "1"},
+            **{f"job:{lane}": job("ready", te=A) for lane in ("high", "low")},
+            **{f"turns:q:{lane}": {"": 7, A: 8} for lane in ("high", "low")},
+            **{f"tenant:q:{lane}:{A}": {lane: NOW} for lane in ("high", "low")},
+            "agenda": {"q": NOW},
+        },
+        _promote,
+        {
+            "queue:q": {"known": "1", "tenants": "1", "turns_high": "0", "turns_low": "0"},
+            **{f"job:{lane}": job("ready", te=A) for lane in ("high", "low")},
+            **{f"ready:q:{lane}": tickets(lane, group=False) for lane in ("high", "low")},
+        },
+        Promoted(0, None, more_due=False, full=False),
+    ),
+    Case(
+        "promote",
         "a delayed job that is due before then is looked at in time",
         {
             **WAITING,
