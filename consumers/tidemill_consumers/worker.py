@@ -181,10 +181,7 @@ class Worker:
         self._admission.accept(jobs)
 
     def hand_back_late(self) -> bool:
-        """What waits behind long jobs, for a template, or until nothing else runs, may start at once elsewhere.
-
-        True: jobs wait, so look again soon.
-        """
+        """Jobs that have waited here for too long may start at once elsewhere. True: some wait, so look again soon."""
         self._interruptions.hand_back_unresolved()
         has_suspects = self._admission.put_off_late()
         stuck = self._admission.stuck()

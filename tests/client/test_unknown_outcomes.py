@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from client.counting import job_count
 from conditions import eventually
 from proxy import Proxy
 from servers import Server
@@ -17,10 +18,6 @@ from tidemill.settings import ENQUEUE_CHUNK_JOBS
 NOBODY = "redis://127.0.0.1:1/0"
 # What should succeed has this time on a busy machine too; what has to fail takes all of it.
 DEADLINE_SECONDS = 3.0
-
-
-def job_count(server: Server) -> int:
-    return len([key for key in server.all_keys() if ":job:" in key])
 
 
 def test_an_enqueue_whose_replies_are_all_lost_is_unknown_and_carries_its_job(server: Server, url: str) -> None:

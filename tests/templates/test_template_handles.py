@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import pytest
 
 from conditions import eventually
 from servers import Server
-from templates.template_cases import STOCK, label, number, preheat, reference, retire, sent
+from templates.template_cases import STOCK, label, number, preheat, reference, sent
 from tidemill import (
-    Call,
     InvalidArguments,
     InvalidInput,
     JobState,
-    QueueFull,
     Retry,
-    ServerUnavailable,
     Tidemill,
     call,
 )
 from tidemill.recurring import unpack
 from tidemill.templates.reference import read
 
-NOWHERE = "redis://127.0.0.1:1"
 SECONDS = 20
-
-
-class Stock(TypedDict):
-    sku: str
-    depth: int
 
 
 @dataclass(frozen=True)
@@ -178,110 +166,6 @@ async def test_async_code_declares_and_enqueues_as_well(url: str) -> None:
         await mill.apublish()
 
 
-def test_arguments_that_do_not_fit_are_refused_where_they_are_given(mill: Tidemill) -> None:
-    template = preheat(mill, depth=3)
-
-    with pytest.raises(InvalidArguments, match=r"template 'stock-preheat', version 1: .*argument 'skuu'"):
-        template.enqueue(skuu="A1")
-    with pytest.raises(InvalidArguments, match="missing 1 required positional argument: 'sku'"):
-        template.enqueue()
-    with pytest.raises(InvalidArguments, match=r"call 1: .*'skuu'"):
-        template.enqueue_many([call(sku="A1"), call(skuu="A1")])
-    with pytest.raises(
-        InvalidArguments, match=r"call 0: a template's arguments are given by name, and \('A1',\) are not"
-    ):
-        template.enqueue_many([call("A1")])
-    with pytest.raises(InvalidInput, match="takes call"):
-        template.enqueue_many(cast(Any, ["A1"]))
-    assert not any(queue.waiting for queue in mill.inspect.queues())
-
-
-def test_a_schema_is_checked_where_the_code_is_and_where_it_is_not(mill: Tidemill, url: str) -> None:
-    template = mill.template("typed", task="elsewhere", schema=Stock, defaults={"depth": 1})
-
-    with pytest.raises(InvalidArguments, match=r"template 'typed', version 1: sku"):
-        template.enqueue(sku=7)
-    assert sent(mill, template.enqueue(sku="A1")) == {"sku": "A1"}
-    with Tidemill(url) as other:
-        by_name = other.template("typed")
-        with pytest.raises(InvalidArguments, match=r"template 'typed', version 1: depth"):
-            by_name.enqueue(sku="A1", depth="deep")
-        with pytest.raises(InvalidArguments, match="sku"):
-            by_name.enqueue()
-        assert sent(other, by_name.enqueue(sku="A1", depth=1)) == {"sku": "A1"}
-
-
-def test_defaults_that_do_not_fit_are_refused_where_they_are_declared(mill: Tidemill) -> None:
-    with pytest.raises(InvalidArguments, match=r"defaults of template 'stock-preheat'.*'dept'"):
-        preheat(mill, dept=3)
-    with pytest.raises(InvalidArguments, match=r"defaults of template 'typed': depth"):
-        mill.template("typed", task="elsewhere", schema=Stock, defaults={"depth": "deep"})
-
-
-@pytest.mark.parametrize(
-    ("options", "what"),
-    [
-        ({"defaults": {}}, "without its task: say task="),
-        ({"queue": "fast"}, "without its task"),
-        ({"task": "t", "defaults": {1: 2}}, "arguments by name, and 1 is none"),
-        ({"task": "t", "colour": "red"}, "unknown option colour of a template"),
-        ({"task": "t", "queue": "A B"}, "queue name 'A B'"),
-        ({"task": "no task"}, "task name 'no task'"),
-        ({"version": 0}, "version, unless it is a label"),
-        ({"version": "Canary"}, "label 'Canary'"),
-        ({"choose": "later"}, "choose 'later'"),
-        ({"version": 3, "choose": "at_start"}, "say one of them"),
-        ({"version": "canary", "choose": "at_start"}, "say one of them"),
-        ({"upcasters": {0: dict}}, "the version of an upcaster"),
-        ({"upcasters": {1: "f"}}, "an upcaster is a function"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_without_a_server(options: dict[str, Any], what: str) -> None:
-    with Tidemill(NOWHERE, deadline=0.1) as mill, pytest.raises(InvalidInput, match=what):
-        mill.template("stock", **options)
-
-
-def test_a_task_with_choices_of_one_job_is_no_task_of_a_template(mill: Tidemill) -> None:
-    with pytest.raises(InvalidInput, match="give each job its own"):
-        mill.template("stock", task=mill.named("preheat").using(job_id="x"))
-
-
-def test_what_there_is_not_is_refused_with_what_there_is(mill: Tidemill) -> None:
-    with pytest.raises(InvalidInput, match="template 'stock-preheat' is not known: nobody has published it"):
-        mill.template(STOCK).enqueue(sku="A1")
-    template = preheat(mill, depth=1)
-    label(mill, "stable", 1)
-    with pytest.raises(InvalidInput, match=r"has no label 'canary'; its labels are: 'stable'"):
-        template.using(version="canary").enqueue(sku="A1")
-    with pytest.raises(InvalidInput, match="has no version 7; the newest is 1"):
-        template.using(version=7).enqueue(sku="A1")
-    with pytest.raises(InvalidInput, match="was named here, not declared"):
-        mill.template(STOCK).publish()
-
-
-def test_a_template_keeps_its_task(mill: Tidemill) -> None:
-    preheat(mill)
-    with pytest.raises(InvalidInput, match="has the task 'preheat'"):
-        mill.template(STOCK, task="another")
-
-
-def test_nothing_is_enqueued_for_a_retired_version(mill: Tidemill, url: str) -> None:
-    first = preheat(mill, depth=1)
-    preheat(mill, depth=2)
-    retire(mill, 1)
-    with Tidemill(url) as other:
-        own = preheat(other, depth=1)
-        for handle in (own, other.template(STOCK, version=1)):
-            with pytest.raises(InvalidInput, match="version 1 of template 'stock-preheat' is retired"):
-                handle.enqueue(sku="A1")
-        assert number(other.template(STOCK).enqueue(sku="A1")) == 2
-        retire(mill, 2)
-
-        with Tidemill(url) as third, pytest.raises(InvalidInput, match=r"all versions of template .* are retired"):
-            third.template(STOCK).enqueue(sku="A1")
-    assert first.task == "preheat"
-
-
 def test_a_server_that_has_lost_a_template_gets_it_again(mill: Tidemill, server: Server) -> None:
     template = preheat(mill, depth=1)
     template.enqueue(sku="A1")
@@ -361,74 +245,3 @@ def test_a_recurring_job_of_a_template_is_chosen_at_the_start_unless_it_is_pinne
         mill.every(timedelta(minutes=5), template, args=["A1"])
     with pytest.raises(InvalidInput, match="can't be pinned"):
         mill.every(timedelta(minutes=5), template.using(version="canary"), kwargs={"sku": "A1"})
-
-
-def test_no_calls_are_no_jobs_and_ask_nobody() -> None:
-    with Tidemill(NOWHERE, deadline=0.1) as mill:
-        assert mill.template(STOCK).enqueue_many([]) == []
-        with pytest.raises(InvalidInput, match="name one job"):
-            mill.template(STOCK).using(job_id="x").enqueue_many([Call((), {}), Call((), {})])
-
-
-def test_an_enqueue_that_could_not_even_ask_is_known_to_have_made_no_job() -> None:
-    with Tidemill(NOWHERE, deadline=0.1) as mill, pytest.raises(ServerUnavailable) as caught:
-        mill.template(STOCK).enqueue(sku="A1")
-    assert not caught.value.may_be_applied
-
-
-def test_a_queue_without_room_refuses_jobs_of_templates_with_those_that_got_in(mill: Tidemill) -> None:
-    template = preheat(mill, depth=1)
-    preheat(mill, depth=2)
-    label(mill, "stable", 1, weight=1)
-    label(mill, "canary", 2, weight=1)
-    mill.inspect.limit("warm", 30)
-    with pytest.raises(QueueFull) as caught:
-        mill.template(STOCK).enqueue_many([call(sku="A1") for _ in range(60)], partial=True)
-    assert len(caught.value.enqueued) == 30
-    assert template.task == "preheat"
-
-
-_MODULE = """
-import sys
-from tidemill import Tidemill
-mill = Tidemill(sys.argv[1])
-
-@mill.task(name="preheat")
-def preheat(sku: str, depth: int = 1) -> None: ...
-
-stock = mill.template("stock-preheat", task=preheat, defaults={"depth": 2})
-"""
-_IMPORTER = """
-from declaring import mill, stock
-def names(): return mill.client.link.run(mill.client.scripts.template_names())
-print(names())
-{0}
-print(names())
-"""
-
-
-@pytest.mark.parametrize("first", ["stock.enqueue(sku='A1')", "mill.template('stock-preheat').enqueue(sku='A1')"])
-def test_an_import_publishes_nothing_and_the_first_enqueue_does(first: str, tmp_path: Path, url: str) -> None:
-    (tmp_path / "declaring.py").write_text(_MODULE)
-    (tmp_path / "importer.py").write_text(_IMPORTER.replace("{0}", first))
-
-    assert _python(tmp_path, "importer.py", url) == ["[]", "['stock-preheat']"]
-
-
-def test_publish_publishes_what_an_import_declared_and_a_script_publishes_at_once(
-    tmp_path: Path, server: Server, url: str
-) -> None:
-    (tmp_path / "declaring.py").write_text(_MODULE)
-    (tmp_path / "importer.py").write_text(_IMPORTER.replace("{0}", "mill.publish()"))
-    assert _python(tmp_path, "importer.py", url) == ["[]", "['stock-preheat']"]
-    server.flush()
-
-    _python(tmp_path, "declaring.py", url)
-    with Tidemill(url) as mill:
-        assert mill.client.link.run(mill.client.scripts.template_names()) == [STOCK]
-
-
-def _python(directory: Path, *arguments: str) -> list[str]:
-    run = subprocess.run([sys.executable, *arguments], cwd=directory, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout.splitlines()
