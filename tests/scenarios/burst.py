@@ -35,8 +35,8 @@ TASK: Final = "chaos.application.coroutine"
 # So that a worker does some thousand of them: a history of more takes longer than all the rest.
 JOB_SECONDS: Final = 0.01
 BURST_SECONDS: Final = 8.0
-# So much longer than the first jobs say a million may take to be enqueued: each costs more in a fuller server, and others
-# may use the machine as well.
+# So much longer than the first jobs say a million may take to be enqueued: each costs more in a fuller server, and
+# others may use the machine as well.
 SLOWER: Final = 2.0
 # Between the last enqueue and the due time, to see the steady queue beside a million that are not due yet.
 QUIET_SECONDS: Final = 4.0
