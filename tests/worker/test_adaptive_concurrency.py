@@ -326,7 +326,8 @@ def test_a_worker_process_with_an_adaptive_limit_runs_everything(
     options = ("--concurrency=50", f"--concurrency-limiter={algorithm}")
     with running(tmp_path / "log", url, "worker", APP, *options) as command:
         for job in jobs:
-            assert job.result(timeout=60) == "attempt 1"
+            job.result(timeout=60)
+            assert job.attempt == 1  # however often it was taken: one that waits for a slot is handed back
         (described,) = app.inspect.workers()
         assert described.description["limiter"] == algorithm
     assert command.wait() == 0

@@ -84,12 +84,12 @@ def _received_bytes(server: BenchServer) -> int:
 
 @measurement("templates")
 def templates(bench: Bench) -> Iterator[Figure]:
-    jobs, drained, rounds = bench.size((100_000, 15_000, 3), (1_000, 500, 0))
+    jobs, drained, compared, rounds = bench.size((100_000, 15_000, 50_000, 2), (1_000, 500, 500, 0))
     yield _memory({way: held_bytes(bench, way, jobs) for way in ("template", "whole")})
     runs = {way: bench.counted(partial(sent, bench, way, drained)) for way in WAYS}
-    # In short rounds, one beside the other: a machine that slows down slows down all. What runs first is warm by now.
+    # In rounds, one beside the other: a machine that slows down slows down all. What runs first is warm by now.
     ways = ("small", *COMPARED)
-    found = [{way: bench.counted(partial(sent, bench, way, drained)) for way in ways} for _ in range(rounds)] or [runs]
+    found = [{way: bench.counted(partial(sent, bench, way, compared)) for way in ways} for _ in range(rounds)] or [runs]
     for way, what in COMPARED.items():
         yield from _compared(what, [(one[way], one["small"]) for one in found])
     for way, name in WAYS.items():
