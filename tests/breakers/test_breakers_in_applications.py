@@ -86,14 +86,8 @@ async def test_a_coroutine_can_be_the_probe(breaker: Breaker) -> None:
 async def test_a_coroutine_that_is_cancelled_while_it_asks_leaves_its_permit_to_others(
     mill: Tidemill, server: Server, url: str
 ) -> None:
-    options: BreakerOptions = {**LASTING, "half_open_max": 1}
-    breaker = mill.breaker("pay", **options)
     with Tidemill(url) as another:
-        elsewhere = another.breaker("pay", **options)
-        assert not is_refused(elsewhere)
-        assert not is_refused(breaker)
-        mill.breakers.open("pay", duration=0.2)
-        await asyncio.to_thread(eventually_each, [breaker, elsewhere], _may_be_half_open, "it may be half-open")
+        breaker, elsewhere = await _with_one_permit(mill, another)
         server.client.client_pause(10_000, all=False)
         asking = asyncio.create_task(breaker.abegin())
         await asyncio.sleep(0)
@@ -115,14 +109,8 @@ async def test_a_coroutine_that_is_cancelled_when_it_has_just_been_answered_leav
         asked.append(ask(hub, breaker, permit))
         return asked[-1]
 
-    options: BreakerOptions = {**LASTING, "half_open_max": 1}
-    breaker = mill.breaker("pay", **options)
     with Tidemill(url) as another:
-        elsewhere = another.breaker("pay", **options)
-        assert not is_refused(elsewhere)
-        assert not is_refused(breaker)
-        mill.breakers.open("pay", duration=0.2)
-        await asyncio.to_thread(eventually_each, [breaker, elsewhere], _may_be_half_open, "it may be half-open")
+        breaker, elsewhere = await _with_one_permit(mill, another)
         monkeypatch.setattr(Hub, "ask", noted)
         asking = asyncio.create_task(breaker.abegin())
         await asyncio.sleep(0)
@@ -131,6 +119,17 @@ async def test_a_coroutine_that_is_cancelled_when_it_has_just_been_answered_leav
         await asyncio.wait([asking])
         assert asking.cancelled()
         await asyncio.to_thread(eventually, lambda: not is_refused(elsewhere), "it is another's")
+
+
+async def _with_one_permit(mill: Tidemill, another: Tidemill) -> tuple[Breaker, Breaker]:
+    """The breaker in both applications, about to be half-open, with a permit for one of them."""
+    options: BreakerOptions = {**LASTING, "half_open_max": 1}
+    breaker, elsewhere = mill.breaker("pay", **options), another.breaker("pay", **options)
+    assert not is_refused(elsewhere)
+    assert not is_refused(breaker)
+    mill.breakers.open("pay", duration=0.2)
+    await asyncio.to_thread(eventually_each, [breaker, elsewhere], _may_be_half_open, "it may be half-open")
+    return breaker, elsewhere
 
 
 def _may_be_half_open(breaker: Breaker) -> bool:

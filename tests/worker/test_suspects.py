@@ -11,7 +11,7 @@ import pytest
 from conditions import eventually
 from fleet import running_scheduler, running_worker
 from servers import Server
-from tidemill import Job, JobCancelled, Tidemill
+from tidemill import Job, JobCancelled, Task, Tidemill
 from tidemill_consumers import settings
 from tidemill_consumers.settings import SUSPECT_CRASHES, SUSPECT_OFFERS, WorkerSettings
 from worker import jobs_app
@@ -25,6 +25,40 @@ LEASE = "--lease=1"
 def suspect(server: Server, mill: Tidemill, job: Job[object], offers: int = 0) -> None:
     """As the record is after its worker has died twice, and after so many workers were too busy for it."""
     server.client.hset(mill.client.scripts.keys.job(job.id), mapping={"k": SUSPECT_CRASHES, "v": offers, "a": offers})
+
+
+def enqueue_suspects(
+    server: Server, mill: Tidemill, task: Task[[], None], count: int, offers: int = 0
+) -> list[Job[None]]:
+    """While the queue is paused, so that no worker takes them before they are."""
+    mill.inspect.pause("default")
+    jobs = [task.enqueue() for _ in range(count)]
+    for job in jobs:
+        suspect(server, mill, job, offers)
+    mill.inspect.resume("default")
+    return jobs
+
+
+class Neighbour:
+    """A job that keeps its worker busy until it is released. `seen`: what has ended, in order."""
+
+    def __init__(self, mill: Tidemill) -> None:
+        self.release = threading.Event()
+        self.seen: list[str] = []
+        self._started = threading.Event()
+
+        @mill.task()
+        def block() -> None:
+            self._started.set()
+            self.release.wait(20)
+            self.seen.append("the neighbour")
+
+        self._task = block
+
+    def start(self) -> Job[None]:
+        job = self._task.enqueue()
+        assert self._started.wait(10)
+        return job
 
 
 def test_a_job_that_may_have_killed_workers_runs_alone(mill: Tidemill, server: Server) -> None:
@@ -60,29 +94,20 @@ def test_a_busy_worker_leaves_a_suspect_to_one_that_is_idle(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 20)
-    release, started = threading.Event(), threading.Event()
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
+    neighbour = Neighbour(mill)
 
     @mill.task()
     def run() -> None: ...
 
     with running_worker(mill, WorkerSettings(concurrency=4)):
-        blocking = block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        job = run.enqueue()
-        suspect(server, mill, job)
-        mill.inspect.resume("default")
+        blocking = neighbour.start()
+        (job,) = enqueue_suspects(server, mill, run, 1)
         eventually(lambda: job.refresh().state == "scheduled", "it was put off")
         assert "waits for one that is idle" in job.record.parked
         with running_scheduler(mill), running_worker(mill, WorkerSettings(concurrency=4)):
             job.result(timeout=20)
         assert job.attempt == 1
-        release.set()
+        neighbour.release.set()
         blocking.result(timeout=10)
 
 
@@ -90,30 +115,19 @@ def test_a_busy_worker_runs_a_suspect_as_soon_as_nothing_else_runs(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 60_000)
-    release, started = threading.Event(), threading.Event()
-    seen: list[str] = []
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
-        seen.append("the other")
+    neighbour = Neighbour(mill)
 
     @mill.task()
     def run() -> None:
-        seen.append("the suspect")
+        neighbour.seen.append("the suspect")
 
     with running_worker(mill, WorkerSettings(concurrency=4)):
-        block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        job = run.enqueue()
-        suspect(server, mill, job)
-        mill.inspect.resume("default")
+        neighbour.start()
+        (job,) = enqueue_suspects(server, mill, run, 1)
         eventually(lambda: job.refresh().state == "running", "it waits in the worker")
-        release.set()
+        neighbour.release.set()
         job.result(timeout=10)
-    assert seen == ["the other", "the suspect"]
+    assert neighbour.seen == ["the neighbour", "the suspect"]
     assert job.record.uncounted == 0
 
 
@@ -121,54 +135,34 @@ def test_a_busy_worker_keeps_one_suspect_at_a_time(
     mill: Tidemill, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SUSPECT_WAIT_MS", 60_000)
-    release, started = threading.Event(), threading.Event()
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
+    neighbour = Neighbour(mill)
 
     @mill.task()
     def run() -> None: ...
 
     with running_worker(mill, WorkerSettings(concurrency=4)):
-        block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        jobs = [run.enqueue(), run.enqueue()]
-        for job in jobs:
-            suspect(server, mill, job)
-        mill.inspect.resume("default")
+        neighbour.start()
+        jobs = enqueue_suspects(server, mill, run, 2)
         eventually(
             lambda: sorted(job.refresh().state for job in jobs) == ["running", "scheduled"],
             "one waits in the worker, the other is put off",
         )
-        release.set()
+        neighbour.release.set()
         with running_scheduler(mill):
             for job in jobs:
                 job.result(timeout=10)
 
 
 def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill: Tidemill, server: Server) -> None:
-    release, started = threading.Event(), threading.Event()
-
-    @mill.task()
-    def block() -> None:
-        started.set()
-        release.wait(20)
+    neighbour = Neighbour(mill)
 
     @mill.task()
     def run() -> None:
         raise AssertionError("it ran")
 
     with running_worker(mill, WorkerSettings(concurrency=4)) as worker:
-        blocking = block.enqueue()
-        assert started.wait(10)
-        mill.inspect.pause("default")
-        cancelled, returned = run.enqueue(), run.enqueue()
-        for job in (cancelled, returned):
-            suspect(server, mill, job, offers=SUSPECT_OFFERS)
-        mill.inspect.resume("default")
+        blocking = neighbour.start()
+        cancelled, returned = enqueue_suspects(server, mill, run, 2, offers=SUSPECT_OFFERS)
         eventually(lambda: returned.refresh().state == "running", "it waits in the worker")
         cancelled.cancel()
         with pytest.raises(JobCancelled):
@@ -176,7 +170,7 @@ def test_a_suspect_that_waits_to_be_alone_can_be_cancelled_and_handed_back(mill:
         stopping = threading.Thread(target=worker.stop, args=(40,))
         stopping.start()
         eventually(lambda: returned.refresh().state == "ready", "it is handed back")
-        release.set()
+        neighbour.release.set()
         stopping.join(40)
     assert blocking.refresh().state == "succeeded"
     assert returned.refresh().state == "ready"
